@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: what the gateway knows about sound."""

@@ -1,0 +1,51 @@
+"""RIFF headers: what a WAV file says about itself."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+HEADER_BYTES = 44
+"""A plain PCM header. An answer no longer than this has no sound in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WavHeader:
+    """Rate in Hz, and how many bytes make a second."""
+
+    rate: int
+    channels: int
+    bytes_per_second: int
+    data_starts: int
+    """Offset of the first sample."""
+    data_bytes: int
+    """As declared; a streamed file may declare 0xFFFFFFFF or 0."""
+
+    def duration(self, file_bytes: int) -> float:
+        """Seconds of sound in a file of `file_bytes`, whatever the header declares."""
+        held = max(0, file_bytes - self.data_starts)
+        return min(self.data_bytes or held, held) / self.bytes_per_second
+
+
+def read_header(head: bytes) -> WavHeader | None:
+    """The header that begins `head`, chunks in any order; None if it is not one or is cut short."""
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return None
+    offset, layout = 12, None
+    while offset + 8 <= len(head):
+        name, size = struct.unpack_from("<4sI", head, offset)
+        if name == b"fmt " and offset + 24 <= len(head):
+            layout = struct.unpack_from("<HHII", head, offset + 8)
+        if name == b"data":
+            return _header(layout, offset + 8, size)
+        offset += 8 + size + size % 2
+    return None
+
+
+def _header(layout: tuple[int, ...] | None, data_starts: int, data_bytes: int) -> WavHeader | None:
+    if layout is None:
+        return None
+    _, channels, rate, bytes_per_second = layout
+    if not (channels and rate and bytes_per_second):
+        return None
+    return WavHeader(rate, channels, bytes_per_second, data_starts, data_bytes)

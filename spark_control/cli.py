@@ -1,0 +1,180 @@
+"""The command line. Every command imports what it needs when it runs, so that `--help` and the engines start fast."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from spark_control import __version__
+
+if TYPE_CHECKING:
+    from spark_control.gateway_client import GatewayClient
+    from spark_control.settings import Settings
+
+config_option = click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Settings file. Default: spark-control.toml in this folder, if there is one.",
+)
+gateway_option = click.option(
+    "--gateway",
+    metavar="URL",
+    help="The gateway to ask. Default: where this folder's settings say it listens.",
+)
+Decorated = Callable[..., Any]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="spark-control")
+def main() -> None:
+    """One OpenAI-compatible address for the speech engines of a DGX Spark.
+
+    Start with `spark-control serve`. With no engine configured it brings its
+    own, which run on any CPU.
+    """
+
+
+@main.command()
+@config_option
+@click.option("--host", help="Address to listen on, over the settings'. Default: 127.0.0.1.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on, over the settings'. Default: 8090."
+)
+@click.option("--hints", is_flag=True, help="Also print what to try next.")
+def serve(config: Path | None, host: str | None, port: int | None, hints: bool) -> None:  # noqa: FBT001 (click's way)
+    """Run the gateway until Ctrl-C or SIGTERM."""
+    from spark_control.serving import CannotServe, run
+    from spark_control.telemetry import configure_logging
+
+    configure_logging()
+    settings = _settings(config)
+    chosen = {"host": host, "port": port}
+    settings = settings.model_copy(
+        update={name: value for name, value in chosen.items() if value is not None}
+    )
+    try:
+        run(settings, click.echo, hints=hints)
+    except CannotServe as exc:
+        _fail(str(exc))
+
+
+@main.command()
+@click.argument("text")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True),
+    default="speech.wav",
+    show_default=True,
+    help="Where to put the sound; - is stdout.",
+)
+@click.option("--voice", help="A name that `spark-control voices` lists.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.25, 4.0),
+    default=1.0,
+    show_default=True,
+    help="1 is the voice's own pace.",
+)
+@gateway_option
+@config_option
+def say(
+    text: str, output: str, voice: str | None, speed: float, gateway: str | None, config: Path | None
+) -> None:
+    """Speak TEXT into a file."""
+    with _gateway(gateway, config) as client, click.open_file(output, "wb", lazy=True) as file:
+        spoken = client.say(text, voice=voice, speed=speed)
+        file.write(spoken)
+    if output != "-":
+        click.echo(f"{output}: {len(spoken):,} bytes", err=True)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--language", help="Such as en or en-US. Default: the engine's own choice.")
+@gateway_option
+@config_option
+def hear(file: Path, language: str | None, gateway: str | None, config: Path | None) -> None:
+    """Print the words spoken in FILE."""
+    with _gateway(gateway, config) as client:
+        click.echo(client.hear(file, language=language))
+
+
+@main.command()
+@gateway_option
+@config_option
+def voices(gateway: str | None, config: Path | None) -> None:
+    """List the voices, a line each: name, language, engine."""
+    with _gateway(gateway, config) as client:
+        for name, language, engine in client.voices():
+            click.echo(f"{name:<44} {language:<8} {engine}")
+
+
+@main.command()
+@config_option
+def check(config: Path | None) -> None:
+    """See whether the settings are valid and every engine can be reached.
+
+    A line for each; exit status 1 if anything is wrong.
+    """
+    from spark_control.check import check_upstreams
+
+    settings = _settings(config)
+    click.echo("ok    settings are valid")
+    findings = check_upstreams(settings)
+    for finding in findings:
+        click.echo(f"{'ok   ' if finding.good else 'WRONG'} {finding.text}")
+    sys.exit(0 if all(finding.good for finding in findings) else 1)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["magpie", "parakeet"]))
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on. Default: 9000 for magpie, 5092 for parakeet.",
+)
+@click.option("--fd", type=int, hidden=True, help="A listening socket to inherit instead.")
+@click.option("--lifeline", type=int, hidden=True, help="A pipe whose closing ends the engine.")
+def engine(kind: str, host: str, port: int | None, fd: int | None, lifeline: int | None) -> None:
+    """Run one embedded CPU engine alone, speaking KIND's wire format."""
+    from spark_control.engines import EngineUnavailable
+    from spark_control.engines.serving import run_engine
+
+    default = {"magpie": 9000, "parakeet": 5092}[kind]
+    try:
+        run_engine(
+            kind, host=host, port=default if port is None and fd is None else port, fd=fd, lifeline=lifeline
+        )
+    except EngineUnavailable as exc:
+        _fail(str(exc))
+
+
+def _settings(config: Path | None) -> Settings:
+    from spark_control.settings_file import InvalidSettings, load_settings
+
+    try:
+        return load_settings(config, os.environ)
+    except InvalidSettings as exc:
+        _fail(f"the settings are not valid:\n{exc}")
+
+
+def _gateway(url: str | None, config: Path | None) -> GatewayClient:
+    from spark_control.gateway_client import GatewayClient
+
+    if url is None:
+        settings = _settings(config)
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 (a comparison)
+        url = f"http://{host}:{settings.port}"
+    return GatewayClient(url, fail=_fail)
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"spark-control: {message}", err=True)
+    sys.exit(1)

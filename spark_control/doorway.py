@@ -1,0 +1,88 @@
+"""What happens to every request before it meets a route.
+
+Its path is forgiven, it gets an id, it is counted, it is refused while the
+gateway drains, and when it is over it is logged in one line.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spark_control.errors import Unavailable, bug
+from spark_control.lifecycle import Lifecycle
+
+log = structlog.get_logger()
+
+_SLASHES = re.compile(r"/{2,}")
+_DOUBLED_V1 = re.compile(r"^(/v1)+(?=/|$)")
+_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+def forgiven(path: str) -> str:
+    """The path that was meant: `//`, a trailing `/`, `/v1/v1` and a missing `/v1` are common slips.
+
+    Users paste the full endpoint where a client wants the base, or the base
+    where it wants the endpoint.
+    """
+    path = _SLASHES.sub("/", path)
+    path = path.rstrip("/") or "/"
+    path = _DOUBLED_V1.sub("/v1", path)
+    return f"/v1{path}" if path.startswith(("/audio/", "/models/")) or path == "/models" else path
+
+
+def request_id(scope: Scope) -> bytes:
+    """The client's own `X-Request-ID` where it is harmless, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return b"req_" + secrets.token_hex(12).encode()
+
+
+class Doorway:
+    """The ASGI application around all the others."""
+
+    def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
+        self._app = app
+        self._lifecycle = lifecycle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["path"] = forgiven(scope["path"])
+        identity = request_id(scope)
+        began = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", identity)]
+            await send(message)
+
+        structlog.contextvars.bind_contextvars(request_id=identity.decode())
+        self._lifecycle.enter()
+        try:
+            await self._answer(scope, receive, send_with_id)
+        except Exception:
+            log.exception("bug")
+            # After the status line only the cut connection, which an unfinished answer means, can tell.
+            if not status:
+                await bug().response()(scope, receive, send_with_id)
+        finally:
+            self._lifecycle.leave()
+            took = round((time.perf_counter() - began) * 1000, 1)
+            log.info("answered", method=scope["method"], path=scope["path"], status=status, ms=took)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._lifecycle.draining and scope["method"] == "POST":
+            refusal = Unavailable("The gateway is restarting; try again in a few seconds.", retry_after=5)
+            await refusal.response()(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)

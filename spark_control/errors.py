@@ -1,0 +1,167 @@
+"""What can go wrong, and how it looks to a client: OpenAI's envelope, with a sentence a person can act on.
+
+`detail` repeats the sentence for clients that read FastAPI's errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+
+class GatewayError(Exception):
+    """The root: an answer that is not what was asked for."""
+
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+    retry_after: int | None = None  # seconds, 1...60: the openai SDKs differ outside of that
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.param = param
+        self.retry_after = retry_after or self.retry_after
+        self.headers = dict(headers or {})
+
+    def envelope(self) -> dict[str, object]:
+        """The body: `{"error": {message, type, param, code}, "detail": message}`."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error, "detail": self.message}
+
+    def response(self) -> JSONResponse:
+        headers = {"cache-control": "no-store", **self.headers}
+        if self.retry_after is not None:
+            headers["retry-after"] = str(self.retry_after)
+        return JSONResponse(self.envelope(), self.status, headers)
+
+
+class InvalidRequest(GatewayError):
+    """The request can never succeed as it is."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+
+
+class TooLarge(InvalidRequest):
+    """More bytes than the gateway takes. The connection closes, since the rest is not read."""
+
+    status = 413
+    code = "audio_too_large"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, param=param, headers={"connection": "close"})
+
+
+class Unprocessable(InvalidRequest):
+    """A parameter of the wrong form."""
+
+    status = 422
+
+
+class NotFound(InvalidRequest):
+    """There is nothing of that name."""
+
+    status = 404
+    type = "not_found_error"
+    code = "not_found"
+
+
+class NotConfigured(NotFound):
+    """No engine of that kind is configured."""
+
+    code = "not_configured"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The address is right and the verb is not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class ClientGone(GatewayError):
+    """The client left before its answer; nobody reads this one (nginx counts such requests as 499)."""
+
+    status = 499
+    code = "client_closed_request"
+
+
+class Unavailable(GatewayError):
+    """The gateway itself cannot take work just now."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "service_unavailable"
+
+
+class UpstreamError(GatewayError):
+    """An engine answered wrongly, or broke off."""
+
+    status = 502
+    code = "upstream_error"
+
+
+class Unreachable(UpstreamError):
+    """No connection: nothing was sent, so trying again is safe."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "service_unavailable"
+    retry_after = 30
+
+
+class Loading(Unreachable):
+    """The engine says that it is not ready yet."""
+
+    code = "service_loading"
+
+
+class Busy(UpstreamError):
+    """The engine says that it has enough to do."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    retry_after = 5
+
+
+class TimedOut(UpstreamError):
+    """The engine took the work and did not answer in time."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+def plain(status: int, message: str) -> GatewayError:
+    """An error for an HTTP `status` that somebody else chose (Starlette's own)."""
+    kind: type[GatewayError] = InvalidRequest if status < HTTPStatus.INTERNAL_SERVER_ERROR else GatewayError
+    error = kind(message)
+    error.status = status
+    return error
+
+
+async def answer_gateway_error(_: Request, exc: Exception) -> JSONResponse:
+    """The one handler that renders the errors above."""
+    assert isinstance(exc, GatewayError)  # noqa: S101 (what it is registered for)
+    return exc.response()
+
+
+def bug() -> GatewayError:
+    """What a client sees of a bug: that it was ours, and nothing else. The log has the rest."""
+    return GatewayError(
+        "The gateway made a mistake of its own. Its log tells more, under this answer's x-request-id."
+    )

@@ -1,0 +1,35 @@
+"""Whether the gateway lives and takes work. A sick engine turns neither red: that is the gateway's job to mend."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from spark_control.errors import Unavailable
+from spark_control.lifecycle import Lifecycle
+
+
+def build_health_router(lifecycle: Lifecycle) -> APIRouter:
+    """`/health`, `/healthz` and `/readyz`, at the root: `/v1/readyz` would make a bridge take us for LocalAI."""
+    router = APIRouter(tags=["health"])
+
+    @router.api_route("/health", methods=["GET", "HEAD"], response_class=PlainTextResponse)
+    async def health() -> str:
+        """The bare text `OK`, which tells wyoming_openai to look for voices on the model's page."""
+        return "OK"
+
+    @router.api_route("/healthz", methods=["GET", "HEAD"])
+    async def healthz() -> JSONResponse:
+        """200 while the process lives."""
+        return JSONResponse({"status": "ok"})
+
+    @router.api_route("/readyz", methods=["GET", "HEAD"])
+    async def readyz() -> JSONResponse:
+        """200 while new work is welcome."""
+        if lifecycle.draining:
+            raise Unavailable("The gateway is shutting down.", code="draining", retry_after=5)
+        if not lifecycle.ready:
+            raise Unavailable("The gateway is starting its engines.", code="starting", retry_after=1)
+        return JSONResponse({"status": "ready"})
+
+    return router

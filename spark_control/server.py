@@ -1,0 +1,115 @@
+"""The composition root: the one place where the parts of the gateway meet."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from spark_control import __version__
+from spark_control.audio_proxy import build_audio_router
+from spark_control.discovery import build_discovery_router
+from spark_control.doorway import Doorway
+from spark_control.errors import (
+    GatewayError,
+    MethodNotAllowed,
+    NotFound,
+    Unprocessable,
+    answer_gateway_error,
+    plain,
+)
+from spark_control.health import build_health_router
+from spark_control.lifecycle import Lifecycle
+from spark_control.settings import Settings
+from spark_control.upstreams import first_listener, first_speaker
+from spark_control.upstreams.catalog import Catalog
+from spark_control.upstreams.client import open_client
+
+_VOICES_EVERY = 60.0
+"""Seconds between two looks at which voices an engine has."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    lifecycle: Lifecycle | None = None,
+    engines_ready: Callable[[], Awaitable[None]] | None = None,
+) -> FastAPI:
+    """Build the gateway.
+
+    `transport` lets tests put fake engines in place of the network. `serve`
+    brings its own `lifecycle`, which it drains, and `engines_ready`, which
+    returns once the engines that it started itself can work.
+    """
+    client = open_client(transport)
+    lifecycle = lifecycle or Lifecycle()
+    catalog = Catalog(
+        first_speaker(settings.upstreams, client),
+        first_listener(settings.upstreams, client),
+        own_names=settings.voices,
+        default_voice=settings.speech.default_voice,
+    )
+
+    async def start() -> None:
+        if engines_ready:
+            await engines_ready()
+        lifecycle.ready = True
+        await catalog.keep_fresh(_VOICES_EVERY)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with client:
+            starting = asyncio.create_task(start())
+            yield
+            starting.cancel()
+
+    app = FastAPI(
+        title="Spark Control",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads its scripts from another host
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.add_exception_handler(GatewayError, answer_gateway_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
+    app.add_middleware(Doorway, lifecycle=lifecycle)
+    app.include_router(build_health_router(lifecycle))
+    app.include_router(
+        build_discovery_router(catalog, list_voices=settings.models.list_voices, created=int(time.time()))
+    )
+    app.include_router(build_audio_router(catalog, settings.uploads))
+    return app
+
+
+async def _answer_http_error(request: Request, exc: Exception) -> JSONResponse:
+    """Starlette's own errors: nothing at this address, or not with this verb."""
+    assert isinstance(exc, HTTPException)  # noqa: S101 (what it is registered for)
+    asked = f"{request.method} {request.url.path}"
+    if exc.status_code == 404:
+        paths = list(request.app.openapi()["paths"])
+        near = difflib.get_close_matches(request.url.path, paths, n=1, cutoff=0.0)[0]
+        return NotFound(f"There is nothing at {asked[:200]}. Did you mean {near}?").response()
+    if exc.status_code == 405:
+        allowed = (exc.headers or {}).get("Allow", "")
+        message = f"{asked[:200]} is not understood; use {allowed}."
+        return MethodNotAllowed(message, headers={"allow": allowed}).response()
+    return plain(exc.status_code, str(exc.detail)).response()
+
+
+async def _answer_invalid_parameter(_: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, RequestValidationError)  # noqa: S101 (what it is registered for)
+    first = exc.errors()[0]
+    name = str(first["loc"][-1])
+    return Unprocessable(f"{name}: {first['msg']}.", code="invalid_parameter", param=name).response()

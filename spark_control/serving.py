@@ -1,0 +1,151 @@
+"""Runs the gateway as a process: its socket, its signals, its embedded engines, and a calm end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from spark_control.engines.embedded import EmbeddedEngines, missing_extra
+from spark_control.lifecycle import Lifecycle
+from spark_control.server import create_app
+from spark_control.settings import Settings, UpstreamSettings
+
+Announce = Callable[[str], None]
+
+EMBEDDED_MODELS = {"magpie": "espeak-ng", "parakeet": "pocketsphinx"}
+"""Which wire format each embedded engine speaks, and what it truly is."""
+
+
+class CannotServe(Exception):
+    """Why the gateway does not start, in a sentence."""
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn, but on the first signal it finishes what it has in hand while `/readyz` says that it is leaving."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain: float) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._drain = drain
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First signal: drain. Second: stop now."""
+        if self._lifecycle.draining:
+            super().handle_exit(sig, frame)
+            return
+        self._lifecycle.draining = True
+        self._loop.call_soon_threadsafe(self._start_draining)
+
+    def _start_draining(self) -> None:
+        self._draining = asyncio.create_task(self._finish())
+
+    async def _finish(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._lifecycle.idle(), self._drain)
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The gateway's socket, or CannotServe with a sentence."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as exc:
+        raise CannotServe(f"cannot listen on {host} port {port}: {exc.strerror or exc}") from None
+
+
+async def serve(settings: Settings, listening: socket.socket, announce: Announce, *, hints: bool) -> None:
+    """Serve until a signal. `announce` gets lines about what runs where."""
+    lifecycle = Lifecycle()
+    async with AsyncExitStack() as house:
+        engines = None
+        if not settings.upstreams:
+            engines = await house.enter_async_context(EmbeddedEngines(list(EMBEDDED_MODELS)))
+            settings = settings.model_copy(update={"upstreams": upstreams_of(engines)})
+        app = create_app(settings, lifecycle=lifecycle, engines_ready=engines.ready if engines else None)
+        announce(what_runs_where(settings, listening, embedded=engines is not None))
+        if hints:
+            announce(what_to_try(base_url(listening)))
+        await _run(app, lifecycle, listening, settings.drain)
+
+
+def upstreams_of(engines: EmbeddedEngines) -> dict[str, UpstreamSettings]:
+    """The settings under which the gateway finds its own engines."""
+    return {
+        EMBEDDED_MODELS[engine.kind]: UpstreamSettings.model_validate(
+            {"kind": engine.kind, "url": engine.url, "model": EMBEDDED_MODELS[engine.kind]}
+        )
+        for engine in engines.engines
+    }
+
+
+async def _run(app: FastAPI, lifecycle: Lifecycle, listening: socket.socket, drain: float) -> None:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,  # what is left after the drain
+        http="httptools",
+    )
+    await DrainingServer(config, lifecycle, drain).serve(sockets=[listening])
+
+
+def base_url(listening: socket.socket) -> str:
+    """The address to give to clients."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+
+def what_runs_where(settings: Settings, listening: socket.socket, *, embedded: bool) -> str:
+    lines = [f"Spark Control listens on {base_url(listening)}"]
+    if embedded:
+        lines.append("No upstream is configured, so the embedded CPU engines are starting:")
+    lines += [f"  {name}: {upstream.kind} at {upstream.url}" for name, upstream in settings.upstreams.items()]
+    return "\n".join(lines)
+
+
+def what_to_try(base: str) -> str:
+    """Lines to copy into another terminal, and the settings of a client."""
+    return f"""
+In another terminal, speak:
+
+  curl {base}/audio/speech -H 'Content-Type: application/json' \\
+    -d '{{"model": "tts-1", "voice": "alloy", "input": "The train to the coast leaves at noon."}}' \\
+    -o speech.wav
+
+and be heard:
+
+  curl {base}/audio/transcriptions -F model=whisper-1 -F file=@speech.wav
+
+Open WebUI, under Admin Panel > Settings > Audio, for speech-to-text and for text-to-speech alike:
+
+  Engine: OpenAI    API Base URL: {base}    API Key: anything
+  Speech-to-text model: whisper-1    Text-to-speech model: tts-1    Voice: alloy
+
+Ctrl-C ends it."""
+
+
+def run(settings: Settings, announce: Announce, *, hints: bool = False) -> None:
+    """`spark-control serve`: listen, then serve on the fastest event loop there is. Raises CannotServe."""
+    if not settings.upstreams and (missing := missing_extra()):
+        raise CannotServe(f"no upstream is configured, and the embedded engines are not installed. {missing}")
+    listening = listen(settings.host, settings.port)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, listening, announce, hints=hints))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # Windows has none
+        return None
+    return uvloop.new_event_loop

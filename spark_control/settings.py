@@ -1,0 +1,122 @@
+"""Every option, with its default and its reason, in one place.
+
+Read from the environment (`SPARK_CONTROL_UPLOADS__MAX_BYTES=1000000`) over
+`spark-control.toml`. `docs/settings.md` is generated from this file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+ENV_PREFIX = "SPARK_CONTROL_"
+ENV_DELIMITER = "__"
+
+Kind = Literal["magpie", "parakeet", "parakeet-nim"]
+
+
+def _is_a_service_address(url: HttpUrl) -> HttpUrl:
+    if (url.path not in (None, "", "/")) or url.query or url.fragment or url.username:
+        raise ValueError("give the service's address alone, such as http://spark-1:9000, without a path")
+    return url
+
+
+ServiceUrl = Annotated[HttpUrl, AfterValidator(_is_a_service_address)]
+UpstreamName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+class Section(BaseModel):
+    """A table of the settings file: it refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class UpstreamSettings(Section):
+    """One engine behind the gateway."""
+
+    kind: Kind
+    """What the engine speaks: `magpie` (NVIDIA's TTS NIM), `parakeet` (a community server) or `parakeet-nim`."""
+
+    url: ServiceUrl
+    """Where the engine listens, without a path."""
+
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    """The name under which `/v1/models` lists it; each kind has a default."""
+
+    language: str | None = Field(default=None, min_length=2, max_length=64)
+    """Sent when the client names none. `parakeet-nim` needs one (`en-US` unless set); `parakeet` may detect it."""
+
+    api_key: SecretStr | None = None
+    """Sent to the engine as a Bearer token. Clients never see it."""
+
+    timeout: float = Field(default=300, gt=0)
+    """Seconds to wait between two pieces of an answer; the first piece of a long recording takes longest."""
+
+
+class ModelsSettings(Section):
+    """What `/v1/models` lists."""
+
+    list_voices: bool = False
+    """List every voice as a model too. Sixty voices fill a chat client's model picker, hence off."""
+
+
+class SpeechSettings(Section):
+    """How text becomes speech."""
+
+    default_voice: str = Field(default="alloy", min_length=1)
+    """The voice of a request that names none."""
+
+
+class UploadsSettings(Section):
+    """What may be sent in."""
+
+    max_bytes: int = Field(default=512 * 1024 * 1024, gt=0)
+    """The largest upload, in bytes. A larger one is answered 413 without being read."""
+
+    spool_bytes: int = Field(default=1024 * 1024, ge=0)
+    """Bytes of one upload that are kept in memory; the rest waits in a temporary file."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address to listen on. `0.0.0.0` opens the gateway to the network."""
+
+    port: int = Field(default=8090, ge=0, le=65535)
+    """Port to listen on. 0 takes any free one."""
+
+    drain: float = Field(default=10, ge=0)
+    """Seconds that answers under way may take to finish after SIGTERM."""
+
+    upstreams: dict[UpstreamName, UpstreamSettings] = {}
+    """The engines, by name. With none, `serve` starts the embedded ones."""
+
+    voices: dict[str, str] = {}
+    """Names of your own (or OpenAI's) for voices: `alloy = "Magpie-Multilingual.EN-US.Mia"`."""
+
+    models: ModelsSettings = ModelsSettings()
+    speech: SpeechSettings = SpeechSettings()
+    uploads: UploadsSettings = UploadsSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (the signature is pydantic-settings')
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over what the file (the init arguments) says."""
+        return env_settings, init_settings

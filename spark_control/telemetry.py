@@ -1,0 +1,33 @@
+"""Logs: one event a line, readable on a terminal, JSON elsewhere. Never text, audio or keys."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send every log line to stderr, so that what a command prints stays alone on stdout."""
+    rendered: structlog.typing.Processor
+    if sys.stderr.isatty():
+        rendered = structlog.dev.ConsoleRenderer()
+    else:
+        rendered = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            rendered,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # uvicorn and asyncio speak through the standard library.
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )

@@ -1,0 +1,128 @@
+"""What the gateway asks of an engine, whatever its wire format.
+
+A dialect builds requests and reads replies; it never sends one. `Upstream`
+(client.py) is the one place that does. Adding an engine means writing a
+dialect and naming it in `DIALECTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+
+from spark_control.audio.formats import Format
+from spark_control.uploads import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice by the name its engine knows, with what that name tells."""
+
+    id: str
+    language: str | None = None
+    """BCP-47, such as `en-US`."""
+    emotion: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Text to be spoken. `speed` 1.0 is the engine's own pace."""
+
+    text: str
+    voice: Voice
+    speed: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Sound to be transcribed: the bytes, what container they are, and what the client said of them."""
+
+    upload: Upload
+    format: Format
+    duration: float | None = None
+    """Seconds, where the header tells."""
+    language: str | None = None
+    prompt: str | None = None
+    temperature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and its place in the recording, in seconds."""
+
+    word: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech and its place in the recording, in seconds."""
+
+    text: str
+    start: float
+    end: float
+    avg_logprob: float = 0.0
+    compression_ratio: float = 0.0
+    no_speech_prob: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said, with as much about when as the engine gave."""
+
+    text: str
+    language: str | None = None
+    duration: float | None = None
+    segments: tuple[Segment, ...] = ()
+    words: tuple[Word, ...] = ()
+
+
+class Dialect(Protocol):
+    """What every engine's dialect says of itself."""
+
+    @property
+    def model(self) -> str:
+        """The name of the engine's model when the settings give none."""
+
+    @property
+    def title(self) -> str:
+        """What a person calls the service: `Speech-to-text`."""
+
+    def ready_request(self) -> httpx.Request:
+        """The cheap question whether it is up. A 200 does not prove that it can work."""
+
+
+class SpeechDialect(Dialect, Protocol):
+    """Text to speech."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds of sound that one request can ask for."""
+
+    @property
+    def openai_voices(self) -> Mapping[str, str]:
+        """OpenAI's voice names, and the voice that answers to each unless configured."""
+
+    def speech_request(self, speech: Speech) -> httpx.Request: ...
+
+    def voices_request(self) -> httpx.Request: ...
+
+    def read_voices(self, body: bytes) -> tuple[Voice, ...]:
+        """The voices in a reply. Raises ValueError if it is not a list of voices."""
+
+
+class TranscriptionDialect(Dialect, Protocol):
+    """Speech to text."""
+
+    @property
+    def tells_times(self) -> bool:
+        """Whether the engine can say when a word was spoken."""
+
+    def transcription_request(self, recording: Recording, *, times: bool, words: bool) -> httpx.Request: ...
+
+    def read_transcript(self, body: bytes) -> Transcript:
+        """The transcript in a reply. Raises ValueError if there is none."""

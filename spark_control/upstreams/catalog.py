@@ -1,0 +1,69 @@
+"""Which models and voices there are, kept in memory so that the lists answer at once even when every engine is down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from spark_control.errors import GatewayError
+from spark_control.upstreams.base import SpeechDialect, TranscriptionDialect, Voice
+from spark_control.upstreams.client import Upstream
+from spark_control.upstreams.voices import find_voice
+
+log = structlog.get_logger()
+
+_LIST_BYTES = 4 * 1024 * 1024
+
+
+class Catalog:
+    """The speaker's voices and both engines' models."""
+
+    def __init__(
+        self,
+        speaker: Upstream[SpeechDialect] | None,
+        listener: Upstream[TranscriptionDialect] | None,
+        *,
+        own_names: Mapping[str, str],
+        default_voice: str,
+    ) -> None:
+        self.speaker = speaker
+        self.listener = listener
+        self.own_names = own_names
+        self.voices: tuple[Voice, ...] = ()
+        self._default_voice = default_voice
+
+    async def voice(self, asked: str | None) -> Voice:
+        """The voice a client means; the default one if it names none. Raises InvalidRequest for an unknown name."""
+        if not self.voices:
+            await self.refresh()
+        return self.known_voice(asked)
+
+    def known_voice(self, asked: str | None) -> Voice:
+        """The same, from what is in memory."""
+        openai = self.speaker.dialect.openai_voices if self.speaker else {}
+        name = self._default_voice if asked is None or asked.casefold() == "default" else asked
+        return find_voice(name, self.voices, self.own_names, openai)
+
+    async def refresh(self) -> None:
+        """Ask the speaker for its voices. On failure the old ones stay, and the GatewayError is the caller's."""
+        if self.speaker is None:
+            return
+        body = await self.speaker.fetch(self.speaker.dialect.voices_request, _LIST_BYTES)
+        try:
+            voices = self.speaker.dialect.read_voices(body)
+        except ValueError:
+            raise self.speaker.garbage() from None
+        if not voices:
+            raise self.speaker.garbage()
+        self.voices = voices
+
+    async def keep_fresh(self, interval: float) -> None:
+        """Refresh now, then every `interval` seconds (sooner while there is nothing yet), until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except GatewayError as exc:
+                log.warning("voices not refreshed", reason=exc.message)
+            await asyncio.sleep(interval if self.voices else min(interval, 2.0))

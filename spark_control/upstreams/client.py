@@ -1,0 +1,175 @@
+"""The one place that talks to engines: it sends, waits, retries a connection, and translates every error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from spark_control.errors import TimedOut, Unreachable, UpstreamError
+from spark_control.upstreams.base import Dialect
+from spark_control.upstreams.refusals import refusal
+
+_CONNECT_TIMEOUT = 2.0
+_KEEP_ALIVE = 3.0
+"""Seconds an idle connection is kept: less than uvicorn's 5, or a request would meet a closing one."""
+
+_REFUSAL_BYTES = 64 * 1024
+
+DialectT = TypeVar("DialectT", bound=Dialect, covariant=True)
+
+# First match wins, so the specific ones come first. aiohttp's errors are asked
+# before httpx's: httpx-aiohttp calls a connection that broke after the request
+# was sent a ConnectTimeout, and sending that request again could do its work twice.
+_TRANSLATION: tuple[tuple[type[BaseException], type[UpstreamError], str], ...] = (
+    (aiohttp.ClientConnectorError, Unreachable, "cannot be reached: nothing answers at its address"),
+    (aiohttp.ConnectionTimeoutError, Unreachable, "cannot be reached: its address does not answer"),
+    (aiohttp.ServerTimeoutError, TimedOut, "did not answer in time"),
+    (aiohttp.ClientError, UpstreamError, "broke off its answer"),
+    (httpx.ConnectError, Unreachable, "cannot be reached: nothing answers at its address"),
+    (httpx.ConnectTimeout, Unreachable, "cannot be reached: its address does not answer"),
+    (httpx.TimeoutException, TimedOut, "did not answer in time"),
+    (httpx.TransportError, UpstreamError, "broke off its answer"),
+)
+
+
+def open_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """The HTTP client for all engines: aiohttp underneath, since httpx's own pool collapses under concurrency."""
+    # Proxies of the environment are for the internet, not for the machine next door.
+    return httpx.AsyncClient(transport=transport or AiohttpTransport(client=_session), trust_env=False)
+
+
+def _session() -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
+    # No cookies: one client's must never reach another through an engine.
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+class Upstream(Generic[DialectT]):
+    """One engine: what it speaks, and the way to it."""
+
+    def __init__(
+        self,
+        name: str,
+        dialect: DialectT,
+        client: httpx.AsyncClient,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 300.0,
+        connect_attempts: int = 3,
+    ) -> None:
+        self.name = name
+        self.dialect = dialect
+        self.model = model or dialect.model
+        self._client = client
+        self._headers = {"accept-encoding": "identity", "user-agent": "spark-control"}
+        if api_key:
+            self._headers["authorization"] = f"Bearer {api_key}"
+        self._timeout = httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT).as_dict()
+        self._connecting = AsyncRetrying(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_attempt(connect_attempts) | stop_after_delay(2 * _CONNECT_TIMEOUT),
+            wait=wait_random_exponential(multiplier=0.1, max=1),
+            reraise=True,
+        )
+
+    async def send(self, build: Callable[[], httpx.Request]) -> Answer:
+        """Send; return once the engine has accepted, with the body still on its way.
+
+        Takes a way to build the request, since a body can be read only once
+        and a connection may take several tries. Raises a GatewayError for
+        every other outcome.
+        """
+        # A copy, because tenacity keeps the state of a run on the object.
+        response: httpx.Response = await self._connecting.copy()(self._send_once, build)
+        answer = Answer(response, self.dialect.title)
+        if response.status_code >= 300:
+            try:
+                body = await answer.begin(_REFUSAL_BYTES)
+            finally:
+                await answer.aclose()
+            raise refusal(self.dialect.title, response.status_code, response.headers, body)
+        return answer
+
+    async def fetch(self, build: Callable[[], httpx.Request], most: int) -> bytes:
+        """Send, and read an answer that is to be understood rather than relayed, of at most `most` bytes."""
+        answer = await self.send(build)
+        try:
+            body = await answer.begin(most + 1)
+        finally:
+            await answer.aclose()
+        if len(body) > most:
+            raise self.garbage()
+        return body
+
+    def garbage(self) -> UpstreamError:
+        """The error for an answer that is not what the engine's kind answers."""
+        message = f"{self.dialect.title}'s engine gave an answer that makes no sense."
+        return UpstreamError(message, code="upstream_garbage")
+
+    async def _send_once(self, build: Callable[[], httpx.Request]) -> httpx.Response:
+        request = build()
+        request.headers.update(self._headers)
+        request.extensions["timeout"] = self._timeout
+        with translated(self.dialect.title):
+            return await self._client.send(request, stream=True)
+
+
+class Answer:
+    """An engine's body as it arrives. Whoever holds it closes it."""
+
+    def __init__(self, response: httpx.Response, title: str) -> None:
+        self.headers = response.headers
+        self._response = response
+        self._title = title
+        self._arriving = response.aiter_raw()
+        self._begun: list[bytes] = []
+
+    async def begin(self, enough: int) -> bytes:
+        """Wait for the first `enough` bytes, or the end; what was read is still part of the body."""
+        read = sum(map(len, self._begun))
+        with translated(self._title):
+            while read < enough and (piece := await anext(self._arriving, b"")):
+                self._begun.append(piece)
+                read += len(piece)
+        return b"".join(self._begun)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The whole body, once."""
+        for piece in self._begun:
+            yield piece
+        with translated(self._title):
+            async for piece in self._arriving:
+                yield piece
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+@contextmanager
+def translated(title: str) -> Iterator[None]:
+    """Let the network's errors out of here as the gateway's."""
+    try:
+        yield
+    except (httpx.HTTPError, aiohttp.ClientError) as exc:
+        raise _translation(exc, title) from exc
+
+
+def _translation(exc: BaseException, title: str) -> UpstreamError:
+    for candidate in (exc.__cause__, exc):
+        for theirs, ours, words in _TRANSLATION:
+            if isinstance(candidate, theirs):
+                return ours(f"{title}'s engine {words}.")
+    return UpstreamError(f"{title}'s engine broke off its answer.")

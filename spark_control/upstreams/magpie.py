@@ -1,0 +1,108 @@
+"""NVIDIA Magpie TTS (a Riva/Speech NIM): multipart in, WAV bytes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+from xml.sax.saxutils import escape
+
+import httpx
+
+from spark_control.upstreams.base import Speech, Voice
+from spark_control.upstreams.multipart import form_request
+
+_NATIVE_RATE = 22_050
+"""Hz: the rate of Magpie's codec. Always sent, since its default differs between releases."""
+
+_FALLBACK_LANGUAGE = "en-US"
+
+_SPEAKERS = {
+    "alloy": "Mia",
+    "ash": "Jason",
+    "ballad": "Leo",
+    "cedar": "Ray",
+    "coral": "Aria",
+    "echo": "Diego",
+    "fable": "Pascal",
+    "marin": "Sofia",
+    "nova": "Isabela",
+    "onyx": "Ray",
+    "sage": "Louise",
+    "shimmer": "Sofia",
+    "verse": "Leo",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Magpie:
+    """The dialect. `language` is for voices whose name tells none."""
+
+    url: str
+    language: str | None = None
+
+    model: ClassVar[str] = "magpie-tts-multilingual"
+    title: ClassVar[str] = "Text-to-speech"
+    longest: ClassVar[float] = 20.0
+    openai_voices: ClassVar[Mapping[str, str]] = {
+        name: f"Magpie-Multilingual.EN-US.{speaker}" for name, speaker in _SPEAKERS.items()
+    }
+
+    def speech_request(self, speech: Speech) -> httpx.Request:
+        fields = {
+            "language": speech.voice.language or self.language or _FALLBACK_LANGUAGE,
+            "text": paced(speech.text, speech.speed),
+            "voice": speech.voice.id,
+            "sample_rate_hz": str(_NATIVE_RATE),
+            "encoding": "LINEAR_PCM",
+        }
+        return form_request(f"{self.url}/v1/audio/synthesize", fields)
+
+    def voices_request(self) -> httpx.Request:
+        return httpx.Request("GET", f"{self.url}/v1/audio/list_voices")
+
+    def read_voices(self, body: bytes) -> tuple[Voice, ...]:
+        """Voices of `{"en-US,es-US": {"voices": [...]}}`. The key lists every locale, so it tells none apart."""
+        groups = json.loads(body)
+        if not isinstance(groups, dict):
+            raise ValueError("not a voice list")
+        names = [
+            name
+            for group in groups.values()
+            if isinstance(group, dict)
+            for name in group.get("voices") or ()
+            if isinstance(name, str)
+        ]
+        return tuple(voice_named(name) for name in dict.fromkeys(names))
+
+    def ready_request(self) -> httpx.Request:
+        return httpx.Request("GET", f"{self.url}/v1/health/ready")
+
+
+def voice_named(name: str) -> Voice:
+    """What a Magpie voice's name tells: `Magpie-Multilingual.EN-US.Mia.Calm` -> en-US, Calm."""
+    model_locale_speaker_emotion = name.split(".")
+    emotion = model_locale_speaker_emotion[3] if len(model_locale_speaker_emotion) > 3 else None
+    return Voice(name, language_of(name), emotion)
+
+
+def language_of(name: str) -> str | None:
+    """The language a Magpie voice speaks: `Magpie-Multilingual.EN-US.Mia` -> `en-US`.
+
+    None for names that hold no locale, such as `Magpie-ZeroShot-Multilingual.Female`.
+    """
+    parts = name.split(".")
+    if len(parts) < 2:
+        return None
+    language, _, region = parts[1].partition("-")
+    if not (len(language) == 2 and len(region) == 2 and (language + region).isalpha()):
+        return None
+    return f"{language.lower()}-{region.upper()}"
+
+
+def paced(text: str, speed: float) -> str:
+    """The text, wrapped in SSML where it must be spoken faster or slower: Magpie has no speed of its own."""
+    if speed == 1.0:
+        return text
+    return f'<speak><prosody rate="{speed:.0%}">{escape(text)}</prosody></speak>'

@@ -1,0 +1,122 @@
+"""Parakeet: OpenAI-shaped already, with two families of quirks.
+
+The community servers take `whisper-1` for an unknown model and refuse it, so
+no model is ever sent; NVIDIA's NIM needs a language and tells no times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import httpx
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
+
+from spark_control.upstreams.base import Recording, Segment, Transcript, Word
+from spark_control.upstreams.multipart import form_request
+
+_DEFAULT_NIM_LANGUAGE = "en-US"
+
+_REGION = {
+    "ar": "ar-AR", "de": "de-DE", "en": "en-US", "es": "es-US", "fr": "fr-FR", "hi": "hi-IN",
+    "it": "it-IT", "ja": "ja-JP", "ko": "ko-KR", "nl": "nl-NL", "pl": "pl-PL", "pt": "pt-BR",
+    "ru": "ru-RU", "vi": "vi-VN", "zh": "zh-CN",
+}  # fmt: skip
+"""The locale a NIM is likely to have for a bare ISO-639-1 code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parakeet:
+    """A community server: json, and verbose_json with segments, words or neither."""
+
+    url: str
+    language: str | None = None
+
+    model: ClassVar[str] = "parakeet-tdt-0.6b-v3"
+    title: ClassVar[str] = "Speech-to-text"
+    tells_times: ClassVar[bool] = True
+
+    def transcription_request(self, recording: Recording, *, times: bool, words: bool) -> httpx.Request:
+        fields = {
+            "response_format": "verbose_json" if times else "json",
+            "timestamp_granularities[]": "word" if words else None,
+            "language": recording.language or self.language,
+            "prompt": recording.prompt,
+            "temperature": recording.temperature,
+        }
+        return _transcription(self.url, fields, recording)
+
+    def read_transcript(self, body: bytes) -> Transcript:
+        return read_transcript(body)
+
+    def ready_request(self) -> httpx.Request:
+        return httpx.Request("GET", f"{self.url}/health")
+
+
+@dataclass(frozen=True, slots=True)
+class ParakeetNim:
+    """NVIDIA's ASR NIM: json alone, a BCP-47 language always."""
+
+    url: str
+    language: str | None = None
+
+    model: ClassVar[str] = "parakeet-1.1b-ctc-en-us"
+    title: ClassVar[str] = "Speech-to-text"
+    tells_times: ClassVar[bool] = False
+
+    def transcription_request(self, recording: Recording, *, times: bool, words: bool) -> httpx.Request:  # noqa: ARG002 (a NIM has neither)
+        language = recording.language or self.language or _DEFAULT_NIM_LANGUAGE
+        fields = {"language": _REGION.get(language.lower(), language), "response_format": "json"}
+        return _transcription(self.url, fields, recording)
+
+    def read_transcript(self, body: bytes) -> Transcript:
+        return read_transcript(body)
+
+    def ready_request(self) -> httpx.Request:
+        return httpx.Request("GET", f"{self.url}/v1/health/ready")
+
+
+def _transcription(
+    url: str, fields: dict[str, str] | dict[str, str | None], recording: Recording
+) -> httpx.Request:
+    given = {name: value for name, value in fields.items() if value}
+    return form_request(f"{url}/v1/audio/transcriptions", given, recording.upload, recording.format)
+
+
+def read_transcript(body: bytes) -> Transcript:
+    """A transcript in OpenAI's json or verbose_json; raises ValueError if it is neither."""
+    answer = _Answer.model_validate_json(body)
+    return Transcript(
+        # Riva ends its transcripts with a blank.
+        text=answer.text.strip(),
+        language=answer.language,
+        duration=answer.duration,
+        segments=tuple(Segment(**segment.model_dump()) for segment in answer.segments or ()),
+        words=tuple(Word(**word.model_dump()) for word in answer.words or ()),
+    )
+
+
+Seconds = Annotated[FiniteFloat, AfterValidator(lambda value: max(value, 0.0))]
+
+
+class _Word(BaseModel):
+    word: str
+    start: Seconds
+    end: Seconds
+
+
+class _Segment(BaseModel):
+    text: str
+    start: Seconds
+    end: Seconds
+    avg_logprob: FiniteFloat = 0.0
+    compression_ratio: FiniteFloat = 0.0
+    no_speech_prob: FiniteFloat = 0.0
+
+
+class _Answer(BaseModel):
+    text: str
+    language: str | None = None
+    duration: Seconds | None = None
+    segments: list[_Segment] | None = None
+    words: list[_Word] | None = Field(default=None)

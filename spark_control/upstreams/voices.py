@@ -1,0 +1,51 @@
+"""Pure: which of an engine's voices a client means by the name it sent."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from spark_control.errors import InvalidRequest
+from spark_control.upstreams.base import Voice
+
+
+def find_voice(
+    asked: str, voices: Sequence[Voice], configured: Mapping[str, str], openai: Mapping[str, str]
+) -> Voice:
+    """The voice called `asked`: an engine's own name, a configured one, or OpenAI's; case does not matter.
+
+    OpenAI's names always find a voice: where the engine lacks the usual one,
+    its first. A configured name whose voice does not exist is an error.
+    """
+    known = {voice.id.casefold(): voice for voice in voices}
+    name = asked.casefold()
+    mine = {key.casefold(): target for key, target in configured.items()}
+    if name in mine:
+        return known.get(mine[name].casefold()) or _missing_target(asked, mine[name])
+    if name in known:
+        return known[name]
+    if name in openai and voices:
+        return known.get(openai[name].casefold()) or _first(voices)
+    names = [*mine, *openai, *(voice.id for voice in voices)]
+    message = f"There is no voice {asked[:80]!r}. {_suggestion(name, names)}"
+    raise InvalidRequest(message, code="voice_not_found", param="voice")
+
+
+def _missing_target(asked: str, target: str) -> Voice:
+    message = f"The settings give {asked!r} the voice {target!r}, which the engine does not have."
+    raise InvalidRequest(message, code="voice_not_found", param="voice")
+
+
+def _first(voices: Sequence[Voice]) -> Voice:
+    english = [voice for voice in voices if voice.language == "en-US" and not voice.emotion]
+    return (english or list(voices))[0]
+
+
+def _suggestion(name: str, names: Sequence[str]) -> str:
+    """Close names: by spelling, or because a part of them (`Mia`) was given for the whole."""
+    folded = {known.casefold(): known for known in names}
+    parts = [known for key, known in folded.items() if name and name in key.split(".")]
+    near = parts or [folded[key] for key in difflib.get_close_matches(name, folded, n=5, cutoff=0.5)]
+    if near:
+        return f"Did you mean {', '.join(near[:5])}?"
+    return f"GET /v1/audio/voices lists them all; {', '.join(list(names)[:3])} are some."
