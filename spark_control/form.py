@@ -17,7 +17,6 @@ from spark_control.errors import InvalidRequest, TooLarge
 from spark_control.uploads import Upload, megabytes
 
 _FIELD_BYTES = 64 * 1024
-_HEADER_BYTES = 8 * 1024
 _PARTS = 200
 
 
@@ -91,8 +90,8 @@ class _Reader:
             {
                 "on_part_begin": self._part_begins,
                 "on_header_begin": self._header_begins,
-                "on_header_field": lambda data, start, end: self._grow(self._header[0], data[start:end]),
-                "on_header_value": lambda data, start, end: self._grow(self._header[1], data[start:end]),
+                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
                 "on_header_end": self._header_ends,
                 "on_headers_finished": self._headers_finished,
                 "on_part_data": self._part_data,
@@ -119,11 +118,6 @@ class _Reader:
 
     def _header_begins(self) -> None:
         self._header = (bytearray(), bytearray())
-
-    def _grow(self, header: bytearray, piece: bytes) -> None:
-        header += piece
-        if len(header) > _HEADER_BYTES:
-            raise InvalidRequest("A part's header is too long.", code="invalid_multipart")
 
     def _header_ends(self) -> None:
         name, value = self._header

@@ -13,17 +13,20 @@ def build_health_router(lifecycle: Lifecycle) -> APIRouter:
     """`/health`, `/healthz` and `/readyz`, at the root: `/v1/readyz` would make a bridge take us for LocalAI."""
     router = APIRouter(tags=["health"])
 
-    @router.api_route("/health", methods=["GET", "HEAD"], response_class=PlainTextResponse)
+    @router.head("/health", include_in_schema=False)
+    @router.get("/health", response_class=PlainTextResponse)
     async def health() -> str:
         """The bare text `OK`, which tells wyoming_openai to look for voices on the model's page."""
         return "OK"
 
-    @router.api_route("/healthz", methods=["GET", "HEAD"])
+    @router.head("/healthz", include_in_schema=False)
+    @router.get("/healthz")
     async def healthz() -> JSONResponse:
         """200 while the process lives."""
         return JSONResponse({"status": "ok"})
 
-    @router.api_route("/readyz", methods=["GET", "HEAD"])
+    @router.head("/readyz", include_in_schema=False)
+    @router.get("/readyz")
     async def readyz() -> JSONResponse:
         """200 while new work is welcome."""
         if lifecycle.draining:

@@ -10,18 +10,18 @@ import structlog
 
 def configure_logging(level: int = logging.INFO) -> None:
     """Send every log line to stderr, so that what a command prints stays alone on stdout."""
-    rendered: structlog.typing.Processor
+    rendered: list[structlog.typing.Processor]
+    # Plain tracebacks: the fancy ones print local variables, and those may hold keys or what people said.
     if sys.stderr.isatty():
-        rendered = structlog.dev.ConsoleRenderer()
+        rendered = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
-        rendered = structlog.processors.JSONRenderer()
+        rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            rendered,
+            *rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from spark_control.server import create_app
+from spark_control.settings import Settings
+from spark_control.telemetry import configure_logging
+from tests.fakes.magpie import FakeMagpie
+from tests.fakes.parakeet import FakeParakeet, FakeParakeetNim
+from tests.live import serving
+
+GatewayWith = Callable[..., AbstractContextManager[httpx.Client]]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> None:
+    configure_logging()
+    for name in [name for name in os.environ if name.upper().startswith("SPARK_CONTROL_")]:
+        del os.environ[name]
+
+
+def need(program: str, package: str) -> str:
+    """The path of a real part; without it the test is skipped, and fails where it must not be missing."""
+    path = shutil.which(program)
+    if path is None:
+        sentence = f"{program} is not installed; Debian's package {package} has it"
+        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    return path
+
+
+@pytest.fixture(scope="session")
+def _magpie() -> Iterator[tuple[FakeMagpie, str]]:
+    fake = FakeMagpie()
+    with serving(fake.app) as url:
+        yield fake, url
+
+
+@pytest.fixture(scope="session")
+def _parakeet() -> Iterator[tuple[FakeParakeet, str]]:
+    fake = FakeParakeet()
+    with serving(fake.app) as url:
+        yield fake, url
+
+
+@pytest.fixture(scope="session")
+def _nim() -> Iterator[tuple[FakeParakeetNim, str]]:
+    fake = FakeParakeetNim()
+    with serving(fake.app) as url:
+        yield fake, url
+
+
+@pytest.fixture
+def magpie(_magpie: tuple[FakeMagpie, str]) -> FakeMagpie:
+    """The text-to-speech engine behind `gateway`, in good health and with nothing asked yet."""
+    _magpie[0].reset()
+    return _magpie[0]
+
+
+@pytest.fixture
+def parakeet(_parakeet: tuple[FakeParakeet, str]) -> FakeParakeet:
+    """The speech-to-text engine behind `gateway`, likewise."""
+    _parakeet[0].reset()
+    return _parakeet[0]
+
+
+@pytest.fixture
+def nim(_nim: tuple[FakeParakeetNim, str]) -> FakeParakeetNim:
+    """NVIDIA's speech-to-text engine; put its `nim_settings` into a gateway."""
+    _nim[0].reset()
+    return _nim[0]
+
+
+@pytest.fixture
+def nim_settings(_nim: tuple[FakeParakeetNim, str]) -> dict[str, Any]:
+    return {"kind": "parakeet-nim", "url": _nim[1]}
+
+
+@pytest.fixture(scope="session")
+def upstreams(_magpie: tuple[FakeMagpie, str], _parakeet: tuple[FakeParakeet, str]) -> dict[str, Any]:
+    """The settings of both fakes."""
+    return {
+        "parakeet": {"kind": "parakeet", "url": _parakeet[1]},
+        "magpie": {"kind": "magpie", "url": _magpie[1]},
+    }
+
+
+@contextmanager
+def live_gateway(settings: Settings) -> Iterator[httpx.Client]:
+    """A gateway on a socket, and a client of it."""
+    with serving(create_app(settings)) as url, httpx.Client(base_url=url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _gateway(upstreams: dict[str, Any]) -> Iterator[httpx.Client]:
+    with live_gateway(Settings(upstreams=upstreams)) as client:
+        yield client
+
+
+@pytest.fixture
+def gateway(_gateway: httpx.Client, magpie: FakeMagpie, parakeet: FakeParakeet) -> httpx.Client:
+    """A client of a live gateway with both fakes behind it."""
+    return _gateway
+
+
+@pytest.fixture
+def gateway_with(upstreams: dict[str, Any], magpie: FakeMagpie, parakeet: FakeParakeet) -> GatewayWith:
+    """`with gateway_with(models={"list_voices": True}) as client:`: a gateway with settings of its own."""
+
+    def build(**settings: Any) -> AbstractContextManager[httpx.Client]:
+        return live_gateway(Settings(**{"upstreams": upstreams, **settings}))
+
+    return build
+
+
