@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from spark_control.errors import InvalidRequest, TooLarge
 from spark_control.uploads import Upload, megabytes
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 _FIELD_BYTES = 64 * 1024
 _PARTS = 200
@@ -42,10 +46,14 @@ async def read_form(content_type: str, body: AsyncIterator[bytes], file: Upload,
 
     Raises InvalidRequest (broken form) or TooLarge.
     """
-    reader = _Reader(_boundary(content_type), file_field)
+    reader = _Reader(file_field)
+    # It does not know its parser: a ring of the two would be left to the garbage collector with every form.
+    parser = MultipartParser(_boundary(content_type), reader.callbacks())
     try:
         async for piece in body:
-            reader.feed(piece)
+            # Past the closing boundary there may be an epilogue, which means nothing.
+            if not reader.ended:
+                parser.write(piece)
             for part in reader.take_file():
                 await file.write(part)
     except FormParserError as exc:
@@ -75,7 +83,7 @@ class _Part:
 class _Reader:
     """The parser's callbacks, and what they have gathered."""
 
-    def __init__(self, boundary: bytes, file_field: str) -> None:
+    def __init__(self, file_field: str) -> None:
         self.fields: dict[str, list[str]] = {}
         self.saw_file = False
         self.ended = False
@@ -85,25 +93,20 @@ class _Reader:
         self._parts = 0
         self._part = _Part()
         self._header = (bytearray(), bytearray())
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._part_begins,
-                "on_header_begin": self._header_begins,
-                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
-                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
-                "on_header_end": self._header_ends,
-                "on_headers_finished": self._headers_finished,
-                "on_part_data": self._part_data,
-                "on_part_end": self._part_ends,
-                "on_end": self._form_ends,
-            },
-        )
 
-    def feed(self, piece: bytes) -> None:
-        # Past the closing boundary there may be an epilogue, which means nothing.
-        if not self.ended:
-            self._parser.write(piece)
+    def callbacks(self) -> MultipartCallbacks:
+        """What the parser is to call."""
+        return {
+            "on_part_begin": self._part_begins,
+            "on_header_begin": self._header_begins,
+            "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+            "on_header_end": self._header_ends,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._part_data,
+            "on_part_end": self._part_ends,
+            "on_end": self._form_ends,
+        }
 
     def take_file(self) -> list[bytes]:
         pieces, self._pieces = self._pieces, []

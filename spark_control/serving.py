@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -59,7 +60,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
-        raise CannotServe(f"cannot listen on {host} port {port}: {exc.strerror or exc}") from None
+        raise CannotServe(f"cannot listen on {host} port {port}: {os.strerror(exc.errno or 0)}") from None
 
 
 async def serve(settings: Settings, listening: socket.socket, announce: Announce, *, hints: bool) -> None:

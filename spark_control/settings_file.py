@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -113,22 +113,3 @@ def _unknown(path: Sequence[str]) -> str:
 
 def _did_you_mean(name: str) -> str:
     return f"; did you mean {name}?" if name else ""
-
-
-def documented(
-    model: type[BaseModel] = Settings, prefix: Iterable[str] = ()
-) -> Iterator[tuple[str, str, str]]:
-    """(name, default, description) of every setting, for `docs/settings.md`."""
-    for key, field in model.model_fields.items():
-        path = [*prefix, key]
-        annotation = field.annotation
-        if get_origin(annotation) is dict and isinstance(get_args(annotation)[1], type):
-            inner = get_args(annotation)[1]
-            yield ".".join([*path, "NAME"]), "none", " ".join((field.description or "").split())
-            if issubclass(inner, BaseModel):
-                yield from documented(inner, [*path, "NAME"])
-        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from documented(annotation, path)
-        else:
-            default = "required" if field.is_required() else repr(field.default)
-            yield ".".join(path), default, " ".join((field.description or "").split())

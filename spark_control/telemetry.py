@@ -31,3 +31,9 @@ def configure_logging(level: int = logging.INFO) -> None:
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not when uvicorn notices an answer that was cut off on purpose: the relay has said why."""
+    return "returned without completing response" not in record.getMessage()

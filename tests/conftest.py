@@ -31,7 +31,9 @@ def need(program: str, package: str) -> str:
     path = shutil.which(program)
     if path is None:
         sentence = f"{program} is not installed; Debian's package {package} has it"
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
     return path
 
 
@@ -112,11 +114,9 @@ def gateway(_gateway: httpx.Client, magpie: FakeMagpie, parakeet: FakeParakeet) 
 
 @pytest.fixture
 def gateway_with(upstreams: dict[str, Any], magpie: FakeMagpie, parakeet: FakeParakeet) -> GatewayWith:
-    """`with gateway_with(models={"list_voices": True}) as client:`: a gateway with settings of its own."""
+    """What makes a gateway with settings of its own, as in `with gateway_with(voices={...}) as client`."""
 
     def build(**settings: Any) -> AbstractContextManager[httpx.Client]:
         return live_gateway(Settings(**{"upstreams": upstreams, **settings}))
 
     return build
-
-

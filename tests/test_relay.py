@@ -60,7 +60,7 @@ def test_a_client_that_leaves_cancels_the_hearing(gateway, parakeet):
 
 def test_a_client_that_leaves_in_the_middle_of_its_upload_asks_nothing_of_the_engine(gateway, parakeet):
     def half():
-        yield b"--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nRIFF"
+        yield b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nRIFF'
         raise ConnectionAbortedError
 
     with pytest.raises(ConnectionAbortedError):

@@ -128,7 +128,9 @@ def test_speed_is_asked_of_magpie_as_prosody_with_the_text_escaped(gateway, magp
         ({"speed": "fast"}, 400, "invalid_value", "speed", "from 0.25 to 4"),
     ],
 )
-def test_what_cannot_be_spoken_is_refused_in_a_sentence(gateway, magpie, changes, status, code, param, sentence):
+def test_what_cannot_be_spoken_is_refused_in_a_sentence(
+    gateway, magpie, changes, status, code, param, sentence
+):
     answer = speak(gateway, **changes)
 
     error = answer.json()["error"]

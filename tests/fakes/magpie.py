@@ -13,7 +13,19 @@ from tests.fakes.faults import Fault
 from tests.sounds import wav
 
 LOCALES = {
-    "EN-US": ["Mia", "Mia.Calm", "Jason", "Aria", "Leo", "Sofia", "Diego", "Isabela", "Louise", "Pascal", "Ray"],
+    "EN-US": [
+        "Mia",
+        "Mia.Calm",
+        "Jason",
+        "Aria",
+        "Leo",
+        "Sofia",
+        "Diego",
+        "Isabela",
+        "Louise",
+        "Pascal",
+        "Ray",
+    ],
     "ES-US": ["Diego", "Mia"],
     "FR-FR": ["Pascal"],
     "DE-DE": ["Sofia"],

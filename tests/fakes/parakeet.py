@@ -74,8 +74,18 @@ class FakeParakeet(_Fake):
         text = words_of(data)
         if fields.get("response_format") != "verbose_json":
             return JSONResponse({"text": text})
-        words = [{"start": 0.1, "end": 0.4, "word": "heard"}] if "timestamp_granularities[]" in fields else None
-        segment = {"id": 0, "seek": 0, "start": 0.1, "end": 0.9, "text": text, "tokens": [], "temperature": 0.0}
+        words = (
+            [{"start": 0.1, "end": 0.4, "word": "heard"}] if "timestamp_granularities[]" in fields else None
+        )
+        segment = {
+            "id": 0,
+            "seek": 0,
+            "start": 0.1,
+            "end": 0.9,
+            "text": text,
+            "tokens": [],
+            "temperature": 0.0,
+        }
         return JSONResponse(
             {
                 "task": "transcribe",

@@ -1,0 +1,47 @@
+"""Prints `docs/settings.md` from the settings themselves; `make docs` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import get_args, get_origin
+
+from pydantic import BaseModel
+
+from spark_control.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+
+HEAD = f"""# Settings
+
+Made by `make docs` from `spark_control/settings.py`.
+
+A setting comes from `spark-control.toml` in the folder where `spark-control` runs, or from the file that `--config`
+names; the environment wins over the file. `uploads.max_bytes` is the key `max_bytes` in the table `[uploads]`, and the
+variable `{ENV_PREFIX}UPLOADS{ENV_DELIMITER}MAX_BYTES`. `NAME` is a name of your own. A name that is no setting stops
+the start.
+
+| setting | default | what it does |
+|---|---|---|"""
+
+
+def rows(model: type[BaseModel], path: Sequence[str] = ()) -> Iterator[tuple[str, str, str]]:
+    """(name, default, description) of every setting below `path`."""
+    for key, field in model.model_fields.items():
+        here = [*path, key]
+        annotation = field.annotation
+        description = " ".join((field.description or "").split())
+        if get_origin(annotation) is dict:
+            value = get_args(annotation)[1]
+            here = [*here, "NAME"]
+            yield ".".join(here), "none", description
+            if isinstance(value, type) and issubclass(value, BaseModel):
+                yield from rows(value, here)
+        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from rows(annotation, here)
+        else:
+            default = "required" if field.is_required() else f"`{field.default!r}`"
+            yield ".".join(here), default, description
+
+
+if __name__ == "__main__":
+    print(HEAD)
+    for name, default, description in rows(Settings):
+        print(f"| `{name}` | {default} | {description} |")

@@ -1,0 +1,92 @@
+"""The command line as a person runs it: real processes, ended by their own pid."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.live import eventually
+
+COMMAND = [sys.executable, "-m", "spark_control"]
+
+
+def spark_control(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in a folder where no settings lie about."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@dataclass
+class Serving:
+    """A running `spark-control serve`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    said: str
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30)
+
+    def wait_until_ready(self) -> None:
+        with self.client() as client:
+            eventually(lambda: client.get("/readyz").status_code == 200, within=30)
+
+    def end(self, sig: int = signal.SIGTERM) -> int:
+        self.process.send_signal(sig)
+        return self.process.wait(20)
+
+
+@contextmanager
+def serve(folder: Path, *arguments: str) -> Iterator[Serving]:
+    """`spark-control serve` on a free port, its log in `folder/log`."""
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        found = re.search(r"http://\S+:\d+", first)
+        assert found, first + (folder / "log").read_text()
+        yield Serving(process, found.group(), first)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def children(pid: int) -> Sequence[int]:
+    """The processes that `pid` started, and those that they did."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    direct = [int(child) for child in path.read_text().split()] if path.exists() else []
+    return [*direct, *(grandchild for child in direct for grandchild in children(child))]
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that has died and was not yet buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

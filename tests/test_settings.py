@@ -1,0 +1,170 @@
+"""The settings: where they come from, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from spark_control.settings import Kind, Settings
+from spark_control.settings_file import InvalidSettings, load_settings
+from spark_control.upstreams import DIALECTS
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def load(text: str | None = None, **environ: str) -> Settings:
+    path = None
+    if text is not None:
+        path = Path("settings.toml")
+        path.write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        return load_settings(path, os.environ)
+
+
+def complaint(text: str | None = None, **environ: str) -> str:
+    with pytest.raises(InvalidSettings) as caught:
+        load(text, **environ)
+    return str(caught.value)
+
+
+FILE = """
+port = 9999
+
+[upstreams.parakeet]
+kind = "parakeet"
+url = "http://spark-1:5092"
+api_key = "hush"
+
+[voices]
+alloy = "Magpie-Multilingual.EN-US.Mia"
+"""
+
+
+def test_without_a_file_the_gateway_listens_on_loopback_and_has_no_upstreams():
+    settings = load()
+
+    assert (settings.host, settings.port, settings.upstreams) == ("127.0.0.1", 8090, {})
+
+
+def test_the_file_in_this_folder_is_read_without_being_named():
+    Path("spark-control.toml").write_text("port = 1234")
+
+    assert load().port == 1234
+
+
+def test_a_file_names_upstreams_and_voices():
+    settings = load(FILE)
+
+    assert settings.port == 9999
+    assert str(settings.upstreams["parakeet"].url) == "http://spark-1:5092/"
+    assert settings.voices == {"alloy": "Magpie-Multilingual.EN-US.Mia"}
+
+
+def test_the_environment_wins_over_the_file_key_by_key():
+    settings = load(
+        FILE,
+        SPARK_CONTROL_PORT="7777",
+        SPARK_CONTROL_UPSTREAMS__PARAKEET__URL="http://spark-2:5092",
+        SPARK_CONTROL_MODELS__LIST_VOICES="true",
+    )
+
+    assert settings.port == 7777
+    assert str(settings.upstreams["parakeet"].url) == "http://spark-2:5092/"
+    assert settings.upstreams["parakeet"].kind == "parakeet"
+    assert settings.models.list_voices
+
+
+def test_an_upstream_may_come_from_the_environment_alone():
+    settings = load(
+        SPARK_CONTROL_UPSTREAMS__MAGPIE__KIND="magpie",
+        SPARK_CONTROL_UPSTREAMS__MAGPIE__URL="http://spark-1:9000",
+        SPARK_CONTROL_VOICES__KITCHEN="Magpie-Multilingual.EN-US.Leo",
+    )
+
+    assert settings.upstreams["magpie"].kind == "magpie"
+    assert settings.voices == {"kitchen": "Magpie-Multilingual.EN-US.Leo"}
+
+
+def test_keys_are_not_shown_when_settings_are_printed():
+    assert "hush" not in repr(load(FILE))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("prot = 1", "prot is not a setting; did you mean port?"),
+        ("_env_file = 'x'", "_env_file is not a setting"),
+        ("[uploads]\nmaxbytes = 1", "uploads.maxbytes is not a setting; did you mean uploads.max_bytes?"),
+        (
+            "[upstreams.m]\nkind = 'magpie'\nurl = 'http://a:1'\nlangauge = 'en'",
+            "upstreams.m.langauge is not a setting; did you mean upstreams.m.language?",
+        ),
+        ("zzzzzz = 1", "zzzzzz is not a setting"),
+        ("[upstreams.m]\nkind = 'magpie'", "upstreams.m.url is missing"),
+        ("[upstreams.m]\nkind = 'magpi'\nurl = 'http://a:1'", "upstreams.m.kind: Input should be 'magpie'"),
+        (
+            "[upstreams.m]\nkind = 'magpie'\nurl = 'spark-1:9000'",
+            "upstreams.m.url: URL scheme should be 'http' or 'https'",
+        ),
+        ("[upstreams.m]\nkind = 'magpie'\nurl = 'http://a:1/v1'", "the service's address alone"),
+        ("[upstreams.'a b']\nkind = 'magpie'\nurl = 'http://a:1'", "letters, digits, - and _"),
+        ("port = 70000", "port: Input should be less than or equal to 65535"),
+        ("port = 'many'", "port: Input should be a valid integer"),
+        ("port = ", "is not TOML"),
+    ],
+)
+def test_a_wrong_file_is_explained(text, sentence):
+    assert sentence in complaint(text)
+
+
+def test_every_mistake_is_told_at_once():
+    assert len(complaint("[uploads]\nmaxbytes = 1\nspool_bytes = -1").splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("SPARK_CONTROL_PROT", "SPARK_CONTROL_PORT"),
+        ("SPARK_CONTROL_UPLOADS__MAXBYTES", "SPARK_CONTROL_UPLOADS__MAX_BYTES"),
+        ("SPARK_CONTROL_UPSTREAM__M__URL", "SPARK_CONTROL_UPSTREAMS__M__URL"),
+        ("SPARK_CONTROL_UPSTREAMS__M__URRL", "SPARK_CONTROL_UPSTREAMS__M__URL"),
+        ("SPARK_CONTROL_UPSTREAMS__M__URL__X", None),
+        ("SPARK_CONTROL_QWERTZ", None),
+    ],
+)
+def test_a_misspelt_variable_stops_the_start_with_the_nearest_right_name(name, nearest):
+    expected = f"{name} is not a setting" + (f"; did you mean {nearest}?" if nearest else "")
+
+    assert expected in complaint(**{name: "1"})
+
+
+def test_a_wrong_variable_is_explained():
+    assert "port: Input should be a valid integer" in complaint(SPARK_CONTROL_PORT="many")
+    assert "cannot be read" in complaint(SPARK_CONTROL_UPSTREAMS="{")
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path):
+    with pytest.raises(InvalidSettings, match=r"absent\.toml: No such file"):
+        load_settings(tmp_path / "absent.toml", {})
+
+
+def test_every_kind_has_a_dialect():
+    assert set(get_args(Kind)) == set(DIALECTS)
+
+
+def test_the_page_of_settings_is_the_one_that_the_settings_make():
+    docs = Path(__file__).parents[1] / "docs"
+    made = subprocess.run([sys.executable, docs / "reference.py"], capture_output=True, text=True, check=True)
+
+    assert (docs / "settings.md").read_text() == made.stdout, "run `make docs`"
+    assert "|  |" not in made.stdout, "every setting has a description"
