@@ -84,7 +84,7 @@ def test_it_reads_the_sentence_of_an_error(client):
     assert caught.value.code == "voice_not_found"
     assert caught.value.param == "voice"
     assert "There is no voice 'nobody'" in str(caught.value)
-    assert caught.value.request_id.startswith("req_")
+    assert str(caught.value.request_id).startswith("req_")
 
 
 def test_it_tries_again_when_the_engine_was_loading(client, magpie):
