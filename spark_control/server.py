@@ -85,11 +85,12 @@ def create_app(
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     app.add_middleware(Doorway, lifecycle=lifecycle)
-    app.include_router(build_health_router(lifecycle))
+    # Routes are tried in order, so the busiest come first.
+    app.include_router(build_audio_router(catalog, settings.uploads))
     app.include_router(
         build_discovery_router(catalog, list_voices=settings.models.list_voices, created=int(time.time()))
     )
-    app.include_router(build_audio_router(catalog, settings.uploads))
+    app.include_router(build_health_router(lifecycle))
     return app
 
 

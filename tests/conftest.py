@@ -114,7 +114,7 @@ def gateway(_gateway: httpx.Client, magpie: FakeMagpie, parakeet: FakeParakeet) 
 
 @pytest.fixture
 def gateway_with(upstreams: dict[str, Any], magpie: FakeMagpie, parakeet: FakeParakeet) -> GatewayWith:
-    """Makes gateways with settings of their own: `with gateway_with(voices={...}) as client:`."""
+    """Makes gateways whose settings a test chooses, each in a `with` block that gives a client."""
 
     def build(**settings: Any) -> AbstractContextManager[httpx.Client]:
         return live_gateway(Settings(**{"upstreams": upstreams, **settings}))

@@ -1,0 +1,1 @@
+"""How fast and how frugal the gateway is, beside its peers: README.md tells how to run it."""
