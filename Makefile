@@ -17,7 +17,7 @@ install: .venv/installed ## Make .venv with the gateway and its embedded engines
 
 .PHONY: demo
 demo: .venv/installed ## Start the gateway on 127.0.0.1:8090 with the embedded engines
-	@$(IN)/spark-control serve --hints
+	@$(IN)/spark-control serve --demo
 
 .PHONY: check
 check: .venv/installed-dev ## Format, lint, types, import floors

@@ -2,131 +2,163 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from spark_control.audio.formats import WAV, sniff
-from spark_control.audio.wav import HEADER_BYTES
+from spark_control import events
 from spark_control.errors import ClientGone, InvalidRequest, NotConfigured, TooLarge
 from spark_control.form import Form, read_form
+from spark_control.heard_answers import TranscriptEvents
+from spark_control.hearing import Hearing
 from spark_control.settings import UploadsSettings
-from spark_control.speech_body import read_speech_body, refuse_too_long
-from spark_control.transcription_form import Wanted, read_recording, read_wanted
-from spark_control.transcripts import verbose
+from spark_control.speaking import Speaking
+from spark_control.speech_body import SpeechBody, read_batch, read_batch_item, read_speech_body
+from spark_control.spoken_answers import Base64Json, BatchLines, EventStream
+from spark_control.transcription_form import read_wanted
+from spark_control.transcripts import MEDIA_TYPES, written
 from spark_control.uploads import Upload, megabytes
-from spark_control.upstreams.base import Recording, Speech, SpeechDialect, Transcript, TranscriptionDialect
 from spark_control.upstreams.catalog import Catalog
-from spark_control.upstreams.client import Answer, Upstream
 from spark_control.upstreams.relay import Relay, leaving_cancels
 
-_JSON_BYTES = 1024 * 1024
+_JSON_BYTES = 4 * 1024 * 1024
 _FORM_OVERHEAD = 1024 * 1024
 """Bytes a form may have besides its file."""
 
-_TRANSCRIPT_BYTES = 64 * 1024 * 1024
 
-
-def build_audio_router(catalog: Catalog, uploads: UploadsSettings) -> APIRouter:
-    """`POST /v1/audio/speech` and `POST /v1/audio/transcriptions`, by the catalog's two engines."""
+def build_audio_router(
+    catalog: Catalog, speaking: Speaking | None, hearing: Hearing | None, uploads: UploadsSettings
+) -> APIRouter:
+    """`POST /v1/audio/…`; either engine may be missing, which its routes answer with 404."""
     router = APIRouter(prefix="/v1/audio", tags=["audio"])
-    speaker, listener = catalog.speaker, catalog.listener
+    router.include_router(_speech_router(catalog, speaking))
+    router.include_router(_transcription_router(hearing, uploads))
+    return router
+
+
+def _speech_router(catalog: Catalog, speaking: Speaking | None) -> APIRouter:
+    router = APIRouter()
+
+    def spoken() -> Speaking:
+        if speaking is None:
+            raise NotConfigured("No text-to-speech engine is configured on this gateway.")
+        return speaking
 
     @router.post("/speech", response_class=Response)
     async def speech(request: Request) -> Response:
-        if speaker is None:
-            raise NotConfigured("No text-to-speech engine is configured on this gateway.")
+        """Speak: sound as it is made, or events of it with `stream_format: "sse"`."""
+        speaking = spoken()
         body = read_speech_body(await _json_bytes(request))
-        refuse_too_long(body, speaker.dialect.longest)
         async with leaving_cancels(request.receive):
-            wanted = Speech(body.input, await catalog.voice(body.voice), body.pace)
-            answer = await speaker.send(lambda: speaker.dialect.speech_request(wanted))
-            await _begin_wav(answer, speaker)
-        headers = {"content-type": WAV.media_type, "x-model": speaker.model, "x-voice": wanted.voice.id}
-        return Relay(answer, headers)
+            sound = await speaking.start(body)
+        if body.stream_format == "sse":
+            stream = EventStream(sound)
+            return Relay(stream, stream.headers)
+        return Relay(sound, sound.headers)
 
-    @router.post("/transcriptions", response_class=Response)
-    async def transcriptions(request: Request) -> Response:
-        if listener is None:
-            raise NotConfigured("No speech-to-text engine is configured on this gateway.")
-        _refuse_declared(request, uploads.max_bytes + _FORM_OVERHEAD, uploads.max_bytes)
-        upload = Upload(uploads.spool_bytes, uploads.max_bytes)
-        try:
-            form = await _form(request, upload)
-            wanted = read_wanted(form)
-            recording = await read_recording(form)
-            async with leaving_cancels(request.receive):
-                transcript = await _transcribe(listener, recording, wanted)
-        finally:
-            upload.close()
-        return _rendered(transcript, wanted, {"x-model": listener.model})
+    @router.post("/speech/base64", response_class=Response)
+    async def speech_base64(request: Request) -> Response:
+        """The same in JSON: `{audio, format, sample_rate, duration_ms}`."""
+        speaking = spoken()
+        body = read_speech_body(await _json_bytes(request))
+        async with leaving_cancels(request.receive):
+            answer = Base64Json(await speaking.start(body))
+        return Relay(answer, answer.headers)
+
+    @router.post("/speech/batch", response_class=Response)
+    async def speech_batch(request: Request) -> Response:
+        """Several texts; a line of JSON for each as it finishes, with its sound or its own error."""
+        speaking = spoken()
+        batch = read_batch(await _json_bytes(request))
+        lines = BatchLines(
+            batch.items(), lambda item: speaking.start(read_batch_item(item)), speaking.concurrency
+        )
+        return Relay(lines, lines.headers)
+
+    @router.get("/voices/{voice_id:path}/preview", response_class=Response)
+    async def preview(voice_id: str, request: Request, response_format: str = "mp3") -> Response:
+        """A short sample of a voice, in its own language."""
+        speaking = spoken()
+        sample = speaking.sample(catalog.listed_voice(voice_id))
+        body = SpeechBody(input=sample, voice=voice_id, response_format=response_format)
+        async with leaving_cancels(request.receive):
+            sound = await speaking.start(body)
+        return Relay(sound, sound.headers)
 
     return router
 
 
-async def _begin_wav(answer: Answer, speaker: Upstream[SpeechDialect]) -> None:
-    """Wait until there is sound: a bare header, or something else than a WAV, is a failed engine."""
+def _transcription_router(hearing: Hearing | None, uploads: UploadsSettings) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/transcriptions", response_class=Response)
+    async def transcriptions(request: Request) -> Response:
+        """Transcribe an upload: json, text, srt, vtt, verbose_json, or events with `stream`."""
+        if hearing is None:
+            raise NotConfigured("No speech-to-text engine is configured on this gateway.")
+        _refuse_declared(request, uploads.max_bytes + _FORM_OVERHEAD, uploads.max_bytes)
+        with ExitStack() as held:
+            upload = Upload(uploads.spool_bytes, uploads.max_bytes)
+            held.callback(upload.close)
+            wanted = read_wanted(await _form(request, upload))
+            async with leaving_cancels(request.receive):
+                prepared = await hearing.prepare(upload, wanted)
+                held.callback(prepared.close)
+                if wanted.stream:
+                    return await _event_stream(
+                        TranscriptEvents(hearing, prepared, wanted, held.pop_all()), hearing
+                    )
+                transcript = await hearing.transcript(prepared, wanted)
+        answer = written(transcript, wanted)
+        headers = {"x-model": hearing.model}
+        if isinstance(answer, str):
+            return Response(answer, media_type=MEDIA_TYPES[wanted.format], headers=headers)
+        return JSONResponse(answer, headers=headers)
+
+    @router.post("/translations", response_class=Response)
+    async def translations() -> Response:
+        """No engine that this gateway knows translates."""
+        message = "No engine here translates; /v1/audio/transcriptions writes down what was said."
+        raise InvalidRequest(message, code="unsupported_operation")
+
+    return router
+
+
+async def _event_stream(told: TranscriptEvents, hearing: Hearing) -> Relay:
     try:
-        begun = await answer.begin(HEADER_BYTES + 1)
-        if sniff(begun) is not WAV or len(begun) <= HEADER_BYTES:
-            raise speaker.garbage()
+        await told.begin()
     except BaseException:
-        await answer.aclose()
+        await told.aclose()
         raise
-
-
-async def _transcribe(
-    listener: Upstream[TranscriptionDialect], recording: Recording, wanted: Wanted
-) -> Transcript:
-    dialect = listener.dialect
-    if wanted.times and not dialect.tells_times and recording.duration is None:
-        message = "This engine tells no times; ask for json or text, or send the recording as wav."
-        raise InvalidRequest(message, code="unsupported_format", param="response_format")
-    body = await listener.fetch(
-        lambda: dialect.transcription_request(recording, times=wanted.times, words=wanted.words),
-        _TRANSCRIPT_BYTES,
+    return Relay(
+        told, {"content-type": events.MEDIA_TYPE, "cache-control": "no-cache", "x-model": hearing.model}
     )
-    try:
-        transcript = dialect.read_transcript(body)
-    except ValueError:
-        raise listener.garbage() from None
-    # The header knows better than servers that guess the duration from the file's size.
-    return replace(
-        transcript,
-        duration=transcript.duration if recording.duration is None else recording.duration,
-        language=transcript.language or recording.language,
-    )
-
-
-def _rendered(transcript: Transcript, wanted: Wanted, headers: dict[str, str]) -> Response:
-    if wanted.format == "text":
-        return PlainTextResponse(transcript.text, headers=headers)
-    if wanted.format == "json":
-        return JSONResponse({"text": transcript.text}, headers=headers)
-    return JSONResponse(verbose(transcript, words=wanted.words), headers=headers)
 
 
 async def _json_bytes(request: Request) -> bytes:
     _refuse_declared(request, _JSON_BYTES, _JSON_BYTES)
     body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _JSON_BYTES:
-                raise TooLarge(f"This is larger than the {megabytes(_JSON_BYTES)} a request may have.")
-    except ClientDisconnect:
-        raise ClientGone("The client left in the middle of its request.") from None
+    async for piece in _arriving(request):
+        body += piece
+        if len(body) > _JSON_BYTES:
+            raise TooLarge(f"This is larger than the {megabytes(_JSON_BYTES)} a request may have.")
     return bytes(body)
 
 
 async def _form(request: Request, upload: Upload) -> Form:
     content_type = request.headers.get("content-type", "")
+    return await read_form(content_type, _arriving(request), upload, file_field="file")
+
+
+async def _arriving(request: Request) -> AsyncIterator[bytes]:
     try:
-        return await read_form(content_type, request.stream(), upload, file_field="file")
+        async for piece in request.stream():
+            yield piece
     except ClientDisconnect:
-        raise ClientGone("The client left in the middle of its upload.") from None
+        raise ClientGone("The client left in the middle of its request.") from None
 
 
 def _refuse_declared(request: Request, most: int, told: int) -> None:

@@ -44,5 +44,8 @@ async def _ask(upstream: Upstream[Dialect]) -> Finding:
     try:
         await upstream.fetch(upstream.dialect.ready_request, _ENOUGH)
     except GatewayError as exc:
-        return Finding(good=False, text=f"{upstream.name}: {exc.message}")
-    return Finding(good=True, text=f"{upstream.name}: {upstream.dialect.title} answers")
+        return Finding(good=False, text=f"{upstream.name} at {upstream.dialect.url}: {exc.message}")
+    return Finding(
+        good=True,
+        text=f"{upstream.name} at {upstream.dialect.url}: the {upstream.dialect.title} engine answers",
+    )

@@ -45,20 +45,22 @@ def main() -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port to listen on, over the settings'. Default: 8090."
 )
-@click.option("--hints", is_flag=True, help="Also print what to try next.")
-def serve(config: Path | None, host: str | None, port: int | None, hints: bool) -> None:  # noqa: FBT001 (click's way)
+@click.option(
+    "--demo", is_flag=True, help="Embedded engines, whatever the settings say; prints what to try next."
+)
+def serve(config: Path | None, host: str | None, port: int | None, demo: bool) -> None:  # noqa: FBT001 (click's way)
     """Run the gateway until Ctrl-C or SIGTERM."""
     from spark_control.serving import CannotServe, run
     from spark_control.telemetry import configure_logging
 
     configure_logging()
     settings = _settings(config)
-    chosen = {"host": host, "port": port}
+    chosen = {"host": host, "port": port, "upstreams": {} if demo else None}
     settings = settings.model_copy(
         update={name: value for name, value in chosen.items() if value is not None}
     )
     try:
-        run(settings, click.echo, hints=hints)
+        run(settings, click.echo, hints=demo)
     except CannotServe as exc:
         _fail(str(exc))
 
@@ -73,7 +75,7 @@ def serve(config: Path | None, host: str | None, port: int | None, hints: bool) 
     show_default=True,
     help="Where to put the sound; - is stdout.",
 )
-@click.option("--voice", help="A name that `spark-control voices` lists.")
+@click.option("--voice", help="One of OpenAI's names, your own, or those that `spark-control voices` lists.")
 @click.option(
     "--speed",
     type=click.FloatRange(0.25, 4.0),
@@ -86,7 +88,8 @@ def serve(config: Path | None, host: str | None, port: int | None, hints: bool) 
 def say(
     text: str, output: str, voice: str | None, speed: float, gateway: str | None, config: Path | None
 ) -> None:
-    """Speak TEXT into a file."""
+    """Speak TEXT into a file; - reads the text from stdin."""
+    text = click.get_text_stream("stdin").read() if text == "-" else text
     with _gateway(gateway, config) as client, click.open_file(output, "wb", lazy=True) as file:
         spoken = client.say(text, voice=voice, speed=speed)
         file.write(spoken)
@@ -118,7 +121,7 @@ def voices(gateway: str | None, config: Path | None) -> None:
 @main.command()
 @config_option
 def check(config: Path | None) -> None:
-    """See whether the settings are valid and every engine can be reached.
+    """See whether the settings hold and every engine answers.
 
     A line for each; exit status 1 if anything is wrong.
     """

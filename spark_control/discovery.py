@@ -94,10 +94,7 @@ class _Shelf:
             yield self._voice(voice.id, voice)
 
     def voice(self, asked: str) -> Entry:
-        try:
-            return self._voice(asked, self._catalog.known_voice(asked))
-        except InvalidRequest as exc:
-            raise NotFound(exc.message, code="voice_not_found", param="voice_id") from None
+        return self._voice(asked, self._catalog.listed_voice(asked))
 
     def _voice(self, name: str, voice: Voice) -> Entry:
         """With `id`, `name` and `voice_id`, since each of them is somebody's only key."""

@@ -45,7 +45,12 @@ class GatewayClient:
 
     def voices(self) -> Iterator[tuple[str, str, str]]:
         """(name, language, engine) of each voice."""
-        for voice in self._asked("GET", "/audio/voices").json()["voices"]:
+        listed = self._asked("GET", "/audio/voices").json()["voices"]
+        if not listed:
+            self._fail(
+                "the gateway knows no voices yet; `spark-control check` tells whether its engine answers"
+            )
+        for voice in listed:
             yield voice["id"], voice["language"] or "", voice["engine"] or ""
 
     def _asked(self, method: str, path: str, **what: Any) -> httpx.Response:
@@ -53,8 +58,8 @@ class GatewayClient:
             answer = self._client.request(method, path, **what)
         except httpx.ConnectError:
             self._fail(f"no gateway answers at {self._base}; start one with `spark-control serve`")
-        except httpx.InvalidURL as exc:
-            self._fail(f"{self._base} is not an address: {exc}")
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            self._fail(f"{self._base!r} is not an address such as http://127.0.0.1:8090")
         except httpx.HTTPError as exc:
             self._fail(f"the gateway at {self._base} broke off: {exc}")
         if answer.is_error:

@@ -28,8 +28,10 @@ from spark_control.errors import (
     plain,
 )
 from spark_control.health import build_health_router
+from spark_control.hearing import Hearing
 from spark_control.lifecycle import Lifecycle
 from spark_control.settings import Settings
+from spark_control.speaking import Speaking
 from spark_control.upstreams import first_listener, first_speaker
 from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import open_client
@@ -60,6 +62,9 @@ def create_app(
         default_voice=settings.speech.default_voice,
     )
 
+    speaking = Speaking(catalog.speaker, catalog, settings.speech) if catalog.speaker else None
+    hearing = Hearing(catalog.listener, settings.uploads) if catalog.listener else None
+
     async def start() -> None:
         if engines_ready:
             await engines_ready()
@@ -72,6 +77,8 @@ def create_app(
             starting = asyncio.create_task(start())
             yield
             starting.cancel()
+            if hearing:
+                hearing.close()
 
     app = FastAPI(
         title="Spark Control",
@@ -86,7 +93,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     app.add_middleware(Doorway, lifecycle=lifecycle)
     # Routes are tried in order, so the busiest come first.
-    app.include_router(build_audio_router(catalog, settings.uploads))
+    app.include_router(build_audio_router(catalog, speaking, hearing, settings.uploads))
     app.include_router(
         build_discovery_router(catalog, list_voices=settings.models.list_voices, created=int(time.time()))
     )

@@ -124,18 +124,21 @@ def what_to_try(base: str) -> str:
 In another terminal, speak:
 
   curl {base}/audio/speech -H 'Content-Type: application/json' \\
-    -d '{{"model": "tts-1", "voice": "alloy", "input": "The train to the coast leaves at noon."}}' \\
-    -o speech.wav
+    -d '{{"model": "tts-1", "voice": "alloy", "input": "Please close the door and turn off the light."}}' \\
+    -o speech.mp3
 
 and be heard:
 
-  curl {base}/audio/transcriptions -F model=whisper-1 -F file=@speech.wav
+  curl {base}/audio/transcriptions -F model=whisper-1 -F file=@speech.mp3
 
-Open WebUI, under Admin Panel > Settings > Audio, for speech-to-text and for text-to-speech alike:
+Open WebUI, Admin Panel > Settings > Audio:
 
-  Engine: OpenAI    API Base URL: {base}    API Key: anything
-  Speech-to-text model: whisper-1    Text-to-speech model: tts-1    Voice: alloy
+  Speech-to-Text   Engine: OpenAI   API Base URL: {base}   API Key: anything   Model: whisper-1
+  Text-to-Speech   Engine: OpenAI   API Base URL: {base}   API Key: anything   Model: tts-1   Voice: alloy
 
+(From a container, this machine is not 127.0.0.1: docs/clients/open-webui.md.)
+
+The embedded engines are small and mishear a word in ten or so; a Spark's own do better.
 Ctrl-C ends it."""
 
 

@@ -51,6 +51,17 @@ class UpstreamSettings(Section):
     api_key: SecretStr | None = None
     """Sent to the engine as a Bearer token. Clients never see it."""
 
+    longest: float | None = Field(default=None, gt=1)
+    """Seconds of sound that one request to the engine may hold; longer texts and recordings are cut.
+    Each kind has a default: `magpie` 20, `parakeet` 1200, `parakeet-nim` 600."""
+
+    concurrency: int = Field(default=1, ge=1, le=64)
+    """Pieces of one long text or recording that the engine works on at once."""
+
+    accepts: list[str] = []
+    """Containers, such as `["mp3", "flac"]`, that a transcribing engine gets as they came.
+    Everything else is decoded for it, to 16 kHz mono WAV."""
+
     timeout: float = Field(default=300, gt=0)
     """Seconds to wait between two pieces of an answer; the first piece of a long recording takes longest."""
 
@@ -68,6 +79,12 @@ class SpeechSettings(Section):
     default_voice: str = Field(default="alloy", min_length=1)
     """The voice of a request that names none."""
 
+    max_characters: int = Field(default=4096, ge=1, le=100_000)
+    """The longest text of one request. OpenAI takes 4,096 characters."""
+
+    clean: bool = True
+    """Leave out what nobody says of Markdown, links and emoji. Words and numbers stay."""
+
 
 class UploadsSettings(Section):
     """What may be sent in."""
@@ -77,6 +94,12 @@ class UploadsSettings(Section):
 
     spool_bytes: int = Field(default=1024 * 1024, ge=0)
     """Bytes of one upload that are kept in memory; the rest waits in a temporary file."""
+
+    max_seconds: float = Field(default=4 * 3600, gt=0)
+    """The longest recording, in seconds of sound. A small file can hold days of it."""
+
+    decode_timeout: float = Field(default=120, gt=0)
+    """Seconds that decoding one upload may take."""
 
 
 class Settings(BaseSettings):

@@ -53,7 +53,7 @@ class Serving:
 
 
 @contextmanager
-def serve(folder: Path, *arguments: str) -> Iterator[Serving]:
+def serve(folder: Path, *arguments: str, new_group: bool = False) -> Iterator[Serving]:
     """`spark-control serve` on a free port, its log in `folder/log`."""
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -62,6 +62,7 @@ def serve(folder: Path, *arguments: str) -> Iterator[Serving]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            start_new_session=new_group,
         )
     try:
         assert process.stdout is not None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import random
+import struct
 import wave
+
+import av
 
 
 def wav(seconds: float, rate: int = 16_000, seed: bytes = b"noise") -> bytes:
@@ -22,4 +26,46 @@ def wav_of(samples: bytes, rate: int) -> bytes:
         writer.setsampwidth(2)
         writer.setframerate(rate)
         writer.writeframes(samples)
+    return file.getvalue()
+
+
+def seconds(sound: bytes) -> float:
+    """How long a sound of any format lasts, by decoding it."""
+    total = 0.0
+    with av.open(io.BytesIO(sound)) as container:
+        for frame in container.decode(audio=0):
+            total += frame.samples / frame.sample_rate
+    return total
+
+
+CONTAINERS = {
+    "mp3": ("mp3", "libmp3lame", 44_100),
+    "m4a": ("ipod", "aac", 44_100),
+    "webm": ("webm", "libopus", 48_000),
+    "ogg": ("ogg", "libopus", 48_000),
+    "flac": ("flac", "flac", 48_000),
+    "aac": ("adts", "aac", 24_000),
+    "wav": ("wav", "pcm_s16le", 44_100),
+}
+"""By name: FFmpeg's container and codec, and a rate in Hz that is not the engines' own."""
+
+
+def recording(name: str, length: float = 1.0, channels: int = 2) -> bytes:
+    """`length` seconds of a 440 Hz tone, as a file of one of `CONTAINERS`."""
+    container_name, codec, rate = CONTAINERS[name]
+    file = io.BytesIO()
+    layout = "stereo" if channels == 2 else "mono"
+    with av.open(file, "w", format=container_name) as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        resampler = av.AudioResampler(
+            stream.codec_context.format, layout, rate, stream.codec_context.frame_size or 1024
+        )
+        count = int(length * rate)
+        frame = av.AudioFrame("s16", layout, count)
+        tone = [int(9000 * math.sin(2 * math.pi * 440 * each / rate)) for each in range(count)]
+        frame.planes[0].update(b"".join(struct.pack("<h", level) * channels for level in tone))
+        frame.sample_rate = rate
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
     return file.getvalue()

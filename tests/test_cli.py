@@ -71,6 +71,18 @@ def test_without_a_gateway_the_cure_is_told(run):
     assert "start one with `spark-control serve`" in ended.stderr
 
 
+def test_an_address_that_is_none_is_told(run):
+    assert "is not an address such as" in run("voices", "--gateway", "notaurl").stderr
+
+
+def test_no_voices_are_no_success(run, upstreams, gateway_with):
+    with gateway_with(upstreams={"p": upstreams["parakeet"]}) as gateway:
+        ended = run("voices", "--gateway", str(gateway.base_url))
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "knows no voices yet" in ended.stderr
+
+
 def test_something_else_at_that_address_is_told(run, upstreams):
     ended = run("voices", "--gateway", upstreams["magpie"]["url"])
 
@@ -84,13 +96,14 @@ def config(folder, **upstreams):
 
 
 def test_check_has_a_line_for_each_engine(run, tmp_path, upstreams):
-    config(tmp_path, here=upstreams["magpie"]["url"], gone=f"http://127.0.0.1:{unused_port()}")
+    gone = f"http://127.0.0.1:{unused_port()}"
+    config(tmp_path, here=upstreams["magpie"]["url"], gone=gone)
     ended = run("check")
 
     assert ended.stdout.splitlines() == [
         "ok    settings are valid",
-        "ok    here: Text-to-speech answers",
-        "WRONG gone: Text-to-speech's engine cannot be reached: nothing answers at its address.",
+        f"ok    here at {upstreams['magpie']['url']}: the text-to-speech engine answers",
+        f"WRONG gone at {gone}: The text-to-speech engine cannot be reached: nothing answers at its address.",
     ]
     assert ended.returncode == 1
 

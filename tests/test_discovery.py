@@ -133,6 +133,14 @@ def test_lists_answer_from_memory_while_every_engine_is_down():
         assert gateway.get("/v1/audio/voices").json()["voices"] == []
 
 
+def test_a_voice_is_not_called_missing_while_nobody_can_tell():
+    down = {"m": {"kind": "magpie", "url": f"http://127.0.0.1:{unused_port()}"}}
+    with live_gateway(Settings(upstreams=down, voices={"kitchen": VOICES[0]})) as gateway:
+        answer = gateway.get("/v1/audio/voices/kitchen")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
+
+
 def test_lists_do_not_wait_for_an_engine_that_says_nothing(gateway_with, magpie):
     magpie.voices_fault = Slow()
     with gateway_with() as gateway:

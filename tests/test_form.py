@@ -42,7 +42,7 @@ def read(pieces, spool_bytes=100, max_bytes=10_000) -> tuple[Form, bytes]:
         upload = Upload(spool_bytes, max_bytes)
         try:
             form = await read_form(TYPE, arriving(), upload, file_field="file")
-            return form, b"".join([piece async for piece in upload.pieces(7)])
+            return form, b"".join([piece async for piece in upload.pieces()])
         finally:
             upload.close()
 

@@ -10,7 +10,11 @@ from tests.fakes.magpie import speech_of
 from tests.live import eventually
 from tests.sounds import wav
 
-SPEECH = {"input": "A sentence that is long enough to be a few pieces.", "voice": "alloy"}
+SPEECH = {
+    "input": "A sentence that is long enough to be a few pieces.",
+    "voice": "alloy",
+    "response_format": "wav",
+}
 
 
 def test_sound_is_passed_on_before_the_engine_has_finished(gateway, magpie):
@@ -24,6 +28,14 @@ def test_sound_is_passed_on_before_the_engine_has_finished(gateway, magpie):
 
     assert len(first) == 1000
     assert whole == speech_of(magpie.asked[0])
+
+
+@pytest.mark.parametrize("format_", ["mp3", "opus", "aac", "flac", "pcm"])
+def test_a_fifth_of_a_second_is_enough_to_begin_with(gateway, magpie, format_):
+    magpie.fault = Slow(after=22_050 * 2 // 5)
+    with gateway.stream("POST", "/v1/audio/speech", json={**SPEECH, "response_format": format_}) as answer:
+        assert next(answer.iter_raw())
+        assert not magpie.fault.released.is_set()
 
 
 def test_an_engine_that_dies_in_the_middle_breaks_the_client_s_connection(gateway, magpie):

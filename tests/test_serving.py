@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 
 import httpx
@@ -49,6 +50,23 @@ def test_a_signal_ends_it_cleanly_and_its_engines_with_it(tmp_path, sig):
         assert gateway.end(sig) == 0
 
     eventually(lambda: not any(map(lives, engines)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_ctrl_c_in_a_terminal_ends_it_without_alarms(tmp_path):
+    """A terminal sends the signal to every process of the group."""
+    with serve(tmp_path, new_group=True) as gateway:
+        gateway.wait_until_ready()
+        os.killpg(gateway.process.pid, signal.SIGINT)
+        assert gateway.process.wait(20) == 0
+
+    assert "died" not in (tmp_path / "log").read_text()
+
+
+def test_the_demo_brings_its_own_engines_whatever_the_settings_say(tmp_path, upstreams):
+    settings_file(tmp_path, upstreams)
+    with serve(tmp_path, "--config", "settings.toml", "--demo") as gateway, gateway.client() as client:
+        assert client.get("/v1/models/tts-1").json()["id"] == "espeak-ng"
 
 
 def test_kill_9_takes_the_engines_along(tmp_path):

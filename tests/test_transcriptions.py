@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
+import json
+import wave
+from itertools import pairwise
 
 import httpx
 import pytest
 
 from tests.fakes.faults import CutOff, Fault
 from tests.fakes.parakeet import words_of
-from tests.sounds import wav
+from tests.sounds import CONTAINERS, recording, wav, wav_of
 
 CLIP = wav(1.0)
-MP3 = b"ID3\x04" + bytes(2000)
+WORDS = {"timestamp_granularities[]": ["word", "segment"]}
 
 
 def hear(gateway, file=("a.wav", CLIP, "audio/wav"), **fields):
@@ -48,7 +52,7 @@ def test_text_is_the_bare_words(gateway):
 def test_verbose_json_has_every_key_that_whisper_s_has_and_the_true_duration(gateway):
     answer = hear(gateway, response_format="verbose_json").json()
 
-    assert (answer["task"], answer["language"], answer["duration"]) == ("transcribe", "auto", 1.0)
+    assert (answer["task"], answer["language"], answer["duration"]) == ("transcribe", "unknown", 1.0)
     assert "words" not in answer
     segment = answer["segments"][0]
     assert set(segment) == {
@@ -108,29 +112,182 @@ def test_a_nim_s_transcript_in_verbose_json_is_one_segment_over_the_recording(
     assert [(each["start"], each["end"]) for each in answer["segments"]] == [(0.0, 1.0)]
 
 
-def test_times_that_nobody_can_tell_are_refused(gateway_with, nim, nim_settings):
-    with gateway_with(upstreams={"nim": nim_settings}) as gateway:
-        answer = hear(gateway, file=("a.flac", b"fLaC" + bytes(100)), response_format="verbose_json")
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_every_container_reaches_the_engine_as_16_khz_mono_wav(gateway, parakeet, container):
+    sent = recording(container)
+    answer = hear(
+        gateway, file=("whatever.bin", sent, "application/octet-stream"), response_format="verbose_json"
+    )
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_format")
-    assert nim.heard == []
+    assert answer.status_code == 200
+    heard = parakeet.heard[0]
+    assert (heard.filename, heard.content_type) == ("audio.wav", "audio/wav")
+    with wave.open(io.BytesIO(heard.data)) as reader:
+        assert (reader.getframerate(), reader.getnchannels(), reader.getsampwidth()) == (16_000, 1, 2)
+        assert reader.getnframes() / 16_000 == pytest.approx(1.0, abs=0.1)
+    assert answer.json()["duration"] == pytest.approx(1.0, abs=0.1)
 
 
 @pytest.mark.parametrize(
-    ("name", "type_", "data", "sent_as"),
+    ("name", "type_"),
+    [("recording.webm", "video/webm"), ("a.mp3", "audio/mpeg"), ("a", None), ("a.wav", "text/html")],
+)
+def test_the_bytes_decide_what_a_file_is_and_a_wav_that_fits_is_passed_on_untouched(
+    gateway, parakeet, name, type_
+):
+    assert hear(gateway, file=(name, CLIP, type_)).status_code == 200
+    assert parakeet.heard[0].data == CLIP
+
+
+def test_an_engine_that_accepts_a_container_gets_it_as_it_came(gateway_with, upstreams, parakeet):
+    sent = recording("mp3")
+    with gateway_with(upstreams={"p": {**upstreams["parakeet"], "accepts": ["mp3"]}}) as gateway:
+        hear(gateway, file=("a.webm", sent))
+        hear(gateway, file=("a.webm", recording("flac")))
+
+    assert (parakeet.heard[0].data, parakeet.heard[0].filename) == (sent, "audio.mp3")
+    assert parakeet.heard[1].filename == "audio.wav"
+
+
+def test_a_long_recording_is_heard_in_parts_cut_where_it_is_quiet_and_joined(
+    gateway_with, upstreams, parakeet
+):
+    """Twenty-one seconds to an engine that hears nine at once; the sound pauses at 7.5 s and 14.5 s."""
+    loud = [wav(length, seed=bytes(round(length)))[44:] for length in (7.0, 6.0, 5.99)]
+    sent = wav_of(bytes(32_000).join(loud), 16_000)
+    with gateway_with(upstreams={"p": {**upstreams["parakeet"], "longest": 9, "concurrency": 2}}) as gateway:
+        answer = hear(gateway, file=("a.wav", sent), response_format="verbose_json", **WORDS).json()
+
+    by_size = [heard.data for heard in parakeet.heard]
+    parts = sorted(by_size, key=lambda data: sent.index(data[44:]))
+    assert b"".join(part[44:] for part in parts) == sent[44:]
+    assert len(parts) == 3
+    starts = [sent.index(part[44:]) / 32_000 for part in parts]
+    assert 7.0 <= starts[1] <= 8.1
+    assert 14.0 <= starts[2] <= 15.1
+    assert answer["text"] == " ".join(words_of(part) for part in parts)
+    assert answer["duration"] == pytest.approx(20.99, abs=0.01)
+    for start, segment, word in zip(starts, answer["segments"], answer["words"], strict=True):
+        assert segment["start"] == pytest.approx(start + 0.1, abs=0.01)
+        assert word["end"] == pytest.approx(start + 0.4, abs=0.01)
+
+
+def test_a_long_recording_for_a_nim_is_a_segment_for_each_part(gateway_with, nim, nim_settings):
+    with gateway_with(upstreams={"nim": {**nim_settings, "longest": 2}}) as gateway:
+        answer = hear(gateway, file=("a.wav", wav(5.0)), response_format="verbose_json").json()
+
+    ends = [(segment["start"], segment["end"]) for segment in answer["segments"]]
+    assert len(ends) >= 3
+    assert all(end == start for (_, end), (start, _) in pairwise(ends))
+    assert (ends[0][0], ends[-1][1]) == (0.0, 5.0)
+
+
+SRT = "1\n00:00:00,100 --> 00:00:00,900\n{}\n"
+VTT = "WEBVTT\n\n00:00:00.100 --> 00:00:00.900\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("format_", "media_type", "text"),
+    [("srt", "application/x-subrip; charset=utf-8", SRT), ("vtt", "text/vtt; charset=utf-8", VTT)],
+)
+def test_subtitles_are_made_of_the_segments(gateway, parakeet, format_, media_type, text):
+    answer = hear(gateway, response_format=format_)
+
+    assert answer.headers["content-type"] == media_type
+    assert answer.text.strip() == text.format(words_of(CLIP)).strip()
+    assert parakeet.heard[0].fields["response_format"] == "verbose_json"
+
+
+def told(answer):
+    assert answer.headers["content-type"] == "text/event-stream"
+    return [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+
+
+def test_a_stream_of_an_engine_that_does_not_stream_is_one_delta_and_the_end(gateway):
+    assert told(hear(gateway, stream="true")) == [
+        {"type": "transcript.text.delta", "delta": words_of(CLIP)},
+        {"type": "transcript.text.done", "text": words_of(CLIP)},
+    ]
+
+
+def test_a_stream_of_a_recording_that_was_cut_is_a_delta_for_each_part(gateway_with, upstreams):
+    with gateway_with(upstreams={"p": {**upstreams["parakeet"], "longest": 2}}) as gateway:
+        *deltas, done = told(hear(gateway, file=("a.wav", wav(5.0)), stream="true"))
+
+    assert len(deltas) >= 3
+    assert "".join(each["delta"] for each in deltas) == done["text"]
+
+
+LIVE = (
+    b'event: transcript.text.delta\ndata: {"type":"transcript.text.delta","delta":"Turn on "}\n\n: wait\n\n'
+    b'data: {"type":"transcript.text.delta","delta":"the light."}\n\n'
+    b'data: {"type":"transcript.text.done","text":"Turn on the light."}\n\ndata: [DONE]\n\n'
+)
+EVENTS = {"content-type": "text/event-stream; charset=utf-8"}
+
+
+def test_a_stream_of_an_engine_that_streams_is_relayed_as_it_comes(gateway, parakeet):
+    parakeet.fault = Fault(200, LIVE, EVENTS)
+
+    assert [each.get("delta") or each["text"] for each in told(hear(gateway, stream="true"))] == [
+        "Turn on ",
+        "the light.",
+        "Turn on the light.",
+    ]
+    assert parakeet.heard[0].fields["stream"] == "true"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'data: {"error":{"message":"CUDA error"}}\n\n', b"data: {\n\n", b"", b": nothing\n\n", b"data: []\n\n"],
+)
+def test_a_stream_that_fails_before_its_first_word_is_an_error(gateway, parakeet, body):
+    parakeet.fault = Fault(200, body, EVENTS)
+
+    answer = hear(gateway, stream="true")
+    assert answer.status_code == 502
+    assert "CUDA" not in answer.text
+
+
+def test_a_stream_that_fails_later_breaks_the_connection(gateway, parakeet):
+    parakeet.fault = Fault(200, LIVE[:150] + b'\n\ndata: {"error":{"message":"CUDA error"}}\n\n', EVENTS)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        hear(gateway, stream="true")
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "language"),
     [
-        ("recording.webm", "video/webm", CLIP, ("audio.wav", "audio/wav")),
-        ("a", "application/octet-stream", MP3, ("audio.mp3", "audio/mpeg")),
-        ("a.wav", None, b"\xff\xfb\x90\x00" + bytes(50), ("audio.mp3", "audio/mpeg")),
-        ("a.wav", "audio/x-wav", b"\xff\xf1\x50\x80" + bytes(50), ("audio.aac", "audio/aac")),
-        ("a.mp3", "audio/mpeg", b"\x1a\x45\xdf\xa3" + bytes(50), ("audio.webm", "audio/webm")),
-        ("a.mp3", "audio/mpeg", b"\x00\x00\x00\x20ftypM4A " + bytes(50), ("audio.m4a", "audio/mp4")),
-        ("a.mp3", "audio/mpeg", b"OggS" + bytes(50), ("audio.ogg", "audio/ogg")),
+        ("language English<asr_text>Turn it on.", "Turn it on.", "English"),
+        (" hello there  ", "hello there", "unknown"),
     ],
 )
-def test_the_bytes_decide_what_a_file_is_not_its_name_or_type(gateway, parakeet, name, type_, data, sent_as):
-    assert hear(gateway, file=(name, data, type_)).status_code == 200
-    assert (parakeet.heard[0].filename, parakeet.heard[0].content_type) == sent_as
+def test_what_engines_put_around_the_words_is_taken_away(gateway, parakeet, said, text, language):
+    parakeet.fault = Fault(200, json.dumps({"text": said}).encode())
+
+    assert hear(gateway).json() == {"text": text}
+    assert hear(gateway, response_format="verbose_json").json()["language"] == language
+
+
+def test_no_words_in_audible_sound_are_passed_on_and_noted(gateway, parakeet, monkeypatch):
+    noted = []
+    monkeypatch.setattr(
+        "spark_control.hearing.log.warning", lambda event, **_: noted.append(event), raising=False
+    )
+    parakeet.fault = Fault(200, b'{"text": ""}')
+
+    assert hear(gateway, file=("a.wav", wav_of(bytes(32_000), 16_000))).json() == {"text": ""}
+    assert noted == []
+    assert hear(gateway).json() == {"text": ""}
+    assert noted == ["no words in audible sound"]
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/translations", "/audio/translations"])
+def test_translation_is_refused_since_no_engine_can(gateway, path):
+    answer = gateway.post(path, files={"file": ("a.wav", CLIP)}, data={"model": "whisper-1"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_operation")
 
 
 BOUNDARY = "b7f3"
@@ -209,10 +366,16 @@ def test_a_large_upload_goes_by_way_of_the_disk_and_arrives_unharmed(gateway, pa
     ("send", "status", "code", "sentence"),
     [
         (lambda g: hear(g, file=("a.wav", b"")), 400, "audio_undecodable", "The file is empty"),
-        (lambda g: hear(g, file=("a.wav", b"Dear diary, ...")), 400, "audio_undecodable", "not audio"),
-        (lambda g: hear(g, file=("a.wav", b"R")), 400, "audio_undecodable", "not audio"),
+        (
+            lambda g: hear(g, file=("a.wav", b"Dear diary, ...")),
+            400,
+            "audio_undecodable",
+            "cannot be read as audio",
+        ),
+        (lambda g: hear(g, file=("a.wav", b"R")), 400, "audio_undecodable", "cannot be read as audio"),
         (lambda g: hear(g, response_format="xml"), 400, "unsupported_format", "'xml' cannot be made"),
-        (lambda g: hear(g, stream="true"), 400, "unsupported_value", "not streamed"),
+        (lambda g: hear(g, response_format="diarized_json"), 400, "unsupported_format", "speakers"),
+        (lambda g: hear(g, stream="true", response_format="srt"), 400, "unsupported_value", "without stream"),
         (
             lambda g: g.post("/v1/audio/transcriptions", data={"model": "whisper-1"}),
             400,

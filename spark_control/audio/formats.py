@@ -17,6 +17,8 @@ WAV = Format("wav", "audio/wav")
 MP3 = Format("mp3", "audio/mpeg")
 FLAC = Format("flac", "audio/flac")
 OGG = Format("ogg", "audio/ogg")
+OPUS = Format("opus", "audio/ogg; codecs=opus")
+PCM = Format("pcm", "audio/pcm;rate=24000;channels=1")
 WEBM = Format("webm", "audio/webm")
 M4A = Format("m4a", "audio/mp4")
 AAC = Format("aac", "audio/aac")
@@ -56,3 +58,7 @@ def _mpeg_frame(head: bytes) -> Format | None:
     if head[1] & 0xF6 == 0xF0:
         return AAC
     return MP3 if head[1] & 0x06 else None
+
+
+SPOKEN = {"mp3": MP3, "opus": OPUS, "ogg": OPUS, "aac": AAC, "flac": FLAC, "wav": WAV, "pcm": PCM}
+"""The formats that text is spoken in, by the names clients give them."""

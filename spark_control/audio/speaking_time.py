@@ -17,6 +17,15 @@ def speaking_time(text: str) -> float:
     return sum(_seconds(character) for character in text)
 
 
+_FASTEST = 28
+"""Letters a second that nobody speaks faster than."""
+
+
+def shortest_time(text: str) -> float:
+    """Seconds that `text` takes at the very least. Sound shorter than that has lost some of it."""
+    return sum(map(str.isalnum, text)) / _FASTEST
+
+
 def _seconds(character: str) -> float:
     if character.isascii():
         return _DIGIT if character.isdigit() else _LETTER

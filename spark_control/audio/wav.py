@@ -20,6 +20,10 @@ class WavHeader:
     """Offset of the first sample."""
     data_bytes: int
     """As declared; a streamed file may declare 0xFFFFFFFF or 0."""
+    format_tag: int
+    """1 is integer PCM."""
+    bits: int
+    """Of one sample of one channel."""
 
     def duration(self, file_bytes: int) -> float:
         """Seconds of sound in a file of `file_bytes`, whatever the header declares."""
@@ -35,7 +39,7 @@ def read_header(head: bytes) -> WavHeader | None:
     while offset + 8 <= len(head):
         name, size = struct.unpack_from("<4sI", head, offset)
         if name == b"fmt " and offset + 24 <= len(head):
-            layout = struct.unpack_from("<HHII", head, offset + 8)
+            layout = struct.unpack_from("<HHIIHH", head, offset + 8)
         if name == b"data":
             return _header(layout, offset + 8, size)
         offset += 8 + size + size % 2
@@ -45,7 +49,7 @@ def read_header(head: bytes) -> WavHeader | None:
 def _header(layout: tuple[int, ...] | None, data_starts: int, data_bytes: int) -> WavHeader | None:
     if layout is None:
         return None
-    _, channels, rate, bytes_per_second = layout
+    format_tag, channels, rate, bytes_per_second, _, bits = layout
     if not (channels and rate and bytes_per_second):
         return None
-    return WavHeader(rate, channels, bytes_per_second, data_starts, data_bytes)
+    return WavHeader(rate, channels, bytes_per_second, data_starts, data_bytes, format_tag, bits)

@@ -70,7 +70,14 @@ class EmbeddedEngine:
         command = [sys.executable, "-m", "spark_control", "engine", self.kind]
         inherited = (self._socket.fileno(), lifeline)
         self.process = await asyncio.create_subprocess_exec(
-            *command, "--fd", str(inherited[0]), "--lifeline", str(lifeline), pass_fds=inherited
+            *command,
+            "--fd",
+            str(inherited[0]),
+            "--lifeline",
+            str(lifeline),
+            pass_fds=inherited,
+            # Ctrl-C in a terminal goes to the gateway alone, which then ends them.
+            start_new_session=True,
         )
 
     async def _watch(self, lifeline: int) -> None:

@@ -31,6 +31,9 @@ def build_upstream(name: str, settings: UpstreamSettings, client: httpx.AsyncCli
         dialect,
         client,
         model=settings.model,
+        longest=settings.longest,
+        concurrency=settings.concurrency,
+        accepts=settings.accepts,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         timeout=settings.timeout,
     )

@@ -14,7 +14,7 @@ from typing import Protocol
 import httpx
 
 from spark_control.audio.formats import Format
-from spark_control.uploads import Upload
+from spark_control.uploads import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +29,22 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """Text to be spoken. `speed` 1.0 is the engine's own pace."""
+    """Text to be spoken in one request. `speed` 1.0 is the engine's own pace; `ssml` is not to be escaped."""
 
     text: str
     voice: Voice
     speed: float = 1.0
+    ssml: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """Sound to be transcribed: the bytes, what container they are, and what the client said of them."""
 
-    upload: Upload
+    source: Source
     format: Format
     duration: float | None = None
-    """Seconds, where the header tells."""
+    """Seconds; None where the sound goes to the engine as it came, and its header does not tell."""
     language: str | None = None
     prompt: str | None = None
     temperature: str | None = None
@@ -85,12 +86,20 @@ class Dialect(Protocol):
     """What every engine's dialect says of itself."""
 
     @property
+    def url(self) -> str:
+        """Where the engine listens, without a path. For its owner's eyes only."""
+
+    @property
     def model(self) -> str:
         """The name of the engine's model when the settings give none."""
 
     @property
     def title(self) -> str:
-        """What a person calls the service: `Speech-to-text`."""
+        """What a person calls the service: `speech-to-text`."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds of sound that one request can ask for or bring."""
 
     def ready_request(self) -> httpx.Request:
         """The cheap question whether it is up. A 200 does not prove that it can work."""
@@ -100,14 +109,25 @@ class SpeechDialect(Dialect, Protocol):
     """Text to speech."""
 
     @property
-    def longest(self) -> float:
-        """Seconds of sound that one request can ask for."""
-
-    @property
     def openai_voices(self) -> Mapping[str, str]:
         """OpenAI's voice names, and the voice that answers to each unless configured."""
 
-    def speech_request(self, speech: Speech) -> httpx.Request: ...
+    @property
+    def takes_ssml(self) -> bool: ...
+
+    @property
+    def paces(self) -> bool:
+        """Whether the engine can speak faster and slower."""
+
+    @property
+    def stream_rate(self) -> int:
+        """Hz of the samples that `stream_request` brings."""
+
+    def wav_request(self, speech: Speech) -> httpx.Request:
+        """Ask for a whole WAV file."""
+
+    def stream_request(self, speech: Speech) -> httpx.Request:
+        """Ask for bare s16le mono samples as they are spoken."""
 
     def voices_request(self) -> httpx.Request: ...
 
@@ -118,11 +138,10 @@ class SpeechDialect(Dialect, Protocol):
 class TranscriptionDialect(Dialect, Protocol):
     """Speech to text."""
 
-    @property
-    def tells_times(self) -> bool:
-        """Whether the engine can say when a word was spoken."""
-
-    def transcription_request(self, recording: Recording, *, times: bool, words: bool) -> httpx.Request: ...
+    def transcription_request(
+        self, recording: Recording, *, times: bool, words: bool, stream: bool
+    ) -> httpx.Request:
+        """Ask for a transcript. With `stream` the engine may answer as it hears, or with the whole."""
 
     def read_transcript(self, body: bytes) -> Transcript:
         """The transcript in a reply. Raises ValueError if there is none."""

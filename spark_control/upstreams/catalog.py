@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from spark_control.errors import GatewayError
+from spark_control.errors import GatewayError, InvalidRequest, NotFound, Unavailable
 from spark_control.upstreams.base import SpeechDialect, TranscriptionDialect, Voice
 from spark_control.upstreams.client import Upstream
 from spark_control.upstreams.voices import find_voice
@@ -40,8 +40,18 @@ class Catalog:
             await self.refresh()
         return self.known_voice(asked)
 
+    def listed_voice(self, name: str) -> Voice:
+        """The voice at an address, from what is in memory. Raises NotFound, or Unavailable while nobody can tell."""
+        if self.speaker and not self.voices:
+            message = "The voices are not known yet: the text-to-speech engine has not told them."
+            raise Unavailable(message, retry_after=5)
+        try:
+            return self.known_voice(name)
+        except InvalidRequest as exc:
+            raise NotFound(exc.message, code="voice_not_found", param="voice_id") from None
+
     def known_voice(self, asked: str | None) -> Voice:
-        """The same, from what is in memory."""
+        """The same as `voice`, from what is in memory."""
         openai = self.speaker.dialect.openai_voices if self.speaker else {}
         name = self._default_voice if asked is None or asked.casefold() == "default" else asked
         return find_voice(name, self.voices, self.own_names, openai)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
 
@@ -98,6 +98,9 @@ class Upstream(Generic[DialectT]):
         client: httpx.AsyncClient,
         *,
         model: str | None = None,
+        longest: float | None = None,
+        concurrency: int = 1,
+        accepts: Sequence[str] = (),
         api_key: str | None = None,
         timeout: float = 300.0,
         connect_attempts: int = 3,
@@ -105,6 +108,9 @@ class Upstream(Generic[DialectT]):
         self.name = name
         self.dialect = dialect
         self.model = model or dialect.model
+        self.longest = longest or dialect.longest
+        self.concurrency = concurrency
+        self.accepts = frozenset(accepts)
         self._client = client
         self._headers = {"accept-encoding": "identity", "user-agent": "spark-control"}
         if api_key:
@@ -149,9 +155,15 @@ class Upstream(Generic[DialectT]):
             raise self.garbage()
         return body
 
+    def cut_short(self) -> UpstreamError:
+        """The error for an answer that ends before it can be complete."""
+        return UpstreamError(
+            f"The {self.dialect.title} engine fell silent too early.", code="upstream_cut_short"
+        )
+
     def garbage(self) -> UpstreamError:
         """The error for an answer that is not what the engine's kind answers."""
-        message = f"{self.dialect.title}'s engine gave an answer that makes no sense."
+        message = f"The {self.dialect.title} engine gave an answer that makes no sense."
         return UpstreamError(message, code="upstream_garbage")
 
     async def _keep_trying(
@@ -224,5 +236,5 @@ def _translation(exc: BaseException, title: str) -> UpstreamError:
     for candidate in (exc.__cause__, exc):
         for theirs, ours, words in _TRANSLATION:
             if isinstance(candidate, theirs):
-                return ours(f"{title}'s engine {words}.")
-    return UpstreamError(f"{title}'s engine broke off its answer.")
+                return ours(f"The {title} engine {words}.")
+    return UpstreamError(f"The {title} engine broke off its answer.")

@@ -13,9 +13,6 @@ import httpx
 from spark_control.upstreams.base import Speech, Voice
 from spark_control.upstreams.multipart import form_request
 
-_NATIVE_RATE = 22_050
-"""Hz: the rate of Magpie's codec. Always sent, since its default differs between releases."""
-
 _FALLBACK_LANGUAGE = "en-US"
 
 _SPEAKERS = {
@@ -43,21 +40,30 @@ class Magpie:
     language: str | None = None
 
     model: ClassVar[str] = "magpie-tts-multilingual"
-    title: ClassVar[str] = "Text-to-speech"
+    title: ClassVar[str] = "text-to-speech"
     longest: ClassVar[float] = 20.0
+    takes_ssml: ClassVar[bool] = True
+    paces: ClassVar[bool] = True
+    # The rate of Magpie's codec. Always sent, since the default differs between releases.
+    stream_rate: ClassVar[int] = 22_050
     openai_voices: ClassVar[Mapping[str, str]] = {
         name: f"Magpie-Multilingual.EN-US.{speaker}" for name, speaker in _SPEAKERS.items()
     }
 
-    def speech_request(self, speech: Speech) -> httpx.Request:
-        fields = {
+    def wav_request(self, speech: Speech) -> httpx.Request:
+        return form_request(f"{self.url}/v1/audio/synthesize", self._fields(speech))
+
+    def stream_request(self, speech: Speech) -> httpx.Request:
+        return form_request(f"{self.url}/v1/audio/synthesize_online", self._fields(speech))
+
+    def _fields(self, speech: Speech) -> dict[str, str]:
+        return {
             "language": speech.voice.language or self.language or _FALLBACK_LANGUAGE,
-            "text": paced(speech.text, speech.speed),
+            "text": speech.text if speech.ssml else paced(speech.text, speech.speed),
             "voice": speech.voice.id,
-            "sample_rate_hz": str(_NATIVE_RATE),
+            "sample_rate_hz": str(self.stream_rate),
             "encoding": "LINEAR_PCM",
         }
-        return form_request(f"{self.url}/v1/audio/synthesize", fields)
 
     def voices_request(self) -> httpx.Request:
         return httpx.Request("GET", f"{self.url}/v1/audio/list_voices")

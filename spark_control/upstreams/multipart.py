@@ -13,7 +13,7 @@ from functools import lru_cache
 import httpx
 
 from spark_control.audio.formats import Format
-from spark_control.uploads import Upload
+from spark_control.uploads import Source
 
 _WHOLE = 512 * 1024
 """Up to this many bytes a body is sent as one piece, which is faster."""
@@ -23,9 +23,9 @@ _parsed = lru_cache(maxsize=64)(httpx.URL)
 
 
 def form_request(
-    url: str, fields: Mapping[str, str], upload: Upload | None = None, format_: Format | None = None
+    url: str, fields: Mapping[str, str], file: Source | None = None, format_: Format | None = None
 ) -> httpx.Request:
-    """A POST of `fields`, with `upload` as the part `file`.
+    """A POST of `fields`, with `file` as the part `file`.
 
     Build it anew for each sending: a body is read once.
     """
@@ -35,7 +35,7 @@ def form_request(
         for name, value in fields.items()
     )
     closing = f"--{boundary}--\r\n"
-    if upload and format_:
+    if file and format_:
         opening += (
             f"--{boundary}\r\n"
             f'Content-Disposition: form-data; name="file"; filename="audio.{format_.name}"\r\n'
@@ -45,21 +45,21 @@ def form_request(
     before, after = opening.encode(), closing.encode()
     headers = {
         "content-type": f"multipart/form-data; boundary={boundary}",
-        "content-length": str(len(before) + (upload.size if upload else 0) + len(after)),
+        "content-length": str(len(before) + (file.size if file else 0) + len(after)),
     }
-    return httpx.Request("POST", _parsed(url), headers=headers, content=_content(before, upload, after))
+    return httpx.Request("POST", _parsed(url), headers=headers, content=_content(before, file, after))
 
 
-def _content(before: bytes, upload: Upload | None, after: bytes) -> bytes | AsyncIterator[bytes]:
-    held = upload.in_memory if upload else b""
+def _content(before: bytes, file: Source | None, after: bytes) -> bytes | AsyncIterator[bytes]:
+    held = file.in_memory if file else b""
     if held is not None and len(held) <= _WHOLE:
         return b"".join((before, held, after))
-    assert upload is not None  # noqa: S101 (only an upload can be large)
-    return _pieces(before, upload, after)
+    assert file is not None  # noqa: S101 (only a file can be large)
+    return _pieces(before, file, after)
 
 
-async def _pieces(before: bytes, upload: Upload, after: bytes) -> AsyncIterator[bytes]:
+async def _pieces(before: bytes, file: Source, after: bytes) -> AsyncIterator[bytes]:
     yield before
-    async for piece in upload.pieces():
+    async for piece in file.pieces():
         yield piece
     yield after

@@ -6,6 +6,7 @@ no model is ever sent; NVIDIA's NIM needs a language and tells no times.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -14,6 +15,9 @@ from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 
 from spark_control.upstreams.base import Recording, Segment, Transcript, Word
 from spark_control.upstreams.multipart import form_request
+
+_QWEN_PREFIX = re.compile(r"\s*language (\w+)<asr_text>")
+"""What Qwen3-ASR puts before its words, and its servers forget to take away."""
 
 _DEFAULT_NIM_LANGUAGE = "en-US"
 
@@ -33,11 +37,15 @@ class Parakeet:
     language: str | None = None
 
     model: ClassVar[str] = "parakeet-tdt-0.6b-v3"
-    title: ClassVar[str] = "Speech-to-text"
-    tells_times: ClassVar[bool] = True
+    title: ClassVar[str] = "speech-to-text"
+    longest: ClassVar[float] = 1200.0
 
-    def transcription_request(self, recording: Recording, *, times: bool, words: bool) -> httpx.Request:
+    def transcription_request(
+        self, recording: Recording, *, times: bool, words: bool, stream: bool
+    ) -> httpx.Request:
         fields = {
+            # Those that cannot stream answer with the whole.
+            "stream": "true" if stream else None,
             "response_format": "verbose_json" if times else "json",
             "timestamp_granularities[]": "word" if words else None,
             "language": recording.language or self.language,
@@ -61,10 +69,18 @@ class ParakeetNim:
     language: str | None = None
 
     model: ClassVar[str] = "parakeet-1.1b-ctc-en-us"
-    title: ClassVar[str] = "Speech-to-text"
-    tells_times: ClassVar[bool] = False
+    title: ClassVar[str] = "speech-to-text"
+    # Its upload limit is 25 MB, which is 13 minutes of 16 kHz mono.
+    longest: ClassVar[float] = 600.0
 
-    def transcription_request(self, recording: Recording, *, times: bool, words: bool) -> httpx.Request:  # noqa: ARG002 (a NIM has neither)
+    def transcription_request(
+        self,
+        recording: Recording,
+        *,
+        times: bool,  # noqa: ARG002 (a NIM tells none over HTTP,
+        words: bool,  # noqa: ARG002  nor these,
+        stream: bool,  # noqa: ARG002  nor does it stream)
+    ) -> httpx.Request:
         language = recording.language or self.language or _DEFAULT_NIM_LANGUAGE
         fields = {"language": _REGION.get(language.lower(), language), "response_format": "json"}
         return _transcription(self.url, fields, recording)
@@ -80,20 +96,26 @@ def _transcription(
     url: str, fields: dict[str, str] | dict[str, str | None], recording: Recording
 ) -> httpx.Request:
     given = {name: value for name, value in fields.items() if value}
-    return form_request(f"{url}/v1/audio/transcriptions", given, recording.upload, recording.format)
+    return form_request(f"{url}/v1/audio/transcriptions", given, recording.source, recording.format)
 
 
 def read_transcript(body: bytes) -> Transcript:
     """A transcript in OpenAI's json or verbose_json; raises ValueError if it is neither."""
     answer = _Answer.model_validate_json(body)
+    prefix = _QWEN_PREFIX.match(answer.text)
     return Transcript(
         # Riva ends its transcripts with a blank.
-        text=answer.text.strip(),
-        language=answer.language,
+        text=answer.text[prefix.end() if prefix else 0 :].strip(),
+        language=prefix.group(1) if prefix else _told(answer.language),
         duration=answer.duration,
         segments=tuple(Segment(**segment.model_dump()) for segment in answer.segments or ()),
         words=tuple(Word(**word.model_dump()) for word in answer.words or ()),
     )
+
+
+def _told(language: str | None) -> str | None:
+    """Some servers call the language `auto`, which is what they were asked and no answer."""
+    return None if language in ("auto", "") else language
 
 
 Seconds = Annotated[FiniteFloat, AfterValidator(lambda value: max(value, 0.0))]

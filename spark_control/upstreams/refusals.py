@@ -25,30 +25,32 @@ _GIVES_SOMETHING_AWAY = re.compile(
 def refusal(title: str, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
     """The error for an engine's answer of `status` >= 300. `title` names the service in its sentence."""
     if status == 413:
-        return TooLarge(f"{title}'s engine takes no file as large as this one.", param="file")
+        return TooLarge(f"The {title} engine takes no file as large as this one.", param="file")
     if status == 415:
-        message = f"{title}'s engine cannot decode this file; is it audio?"
+        message = f"The {title} engine cannot decode this file; is it audio?"
         return InvalidRequest(message, code="audio_undecodable", param="file")
     if status in (400, 409, 422):
         return InvalidRequest(
-            f"{title}'s engine refused the request{_because(body)}.", code="refused_by_engine"
+            f"The {title} engine refused the request{_because(body)}.", code="refused_by_engine"
         )
     if status == 429:
-        return Busy(f"{title} has its hands full; try again shortly.", retry_after=_retry_after(headers))
+        return Busy(
+            f"The {title} engine has its hands full; try again shortly.", retry_after=_retry_after(headers)
+        )
     if status == 503:
-        message = f"{title} is still loading its model; try again shortly."
+        message = f"The {title} engine is still loading its model; try again shortly."
         return Loading(message, retry_after=_retry_after(headers))
     if status in (408, 504):
-        return TimedOut(f"{title}'s engine did not finish in time.")
+        return TimedOut(f"The {title} engine did not finish in time.")
     if status in (401, 403):
         message = (
-            f"{title}'s engine refuses this gateway's own key; the owner can set api_key in the settings."
+            f"The {title} engine refuses this gateway's own key; the owner can set api_key in the settings."
         )
         return UpstreamError(message, code="upstream_refused_key")
     if status < 500:
-        message = f"{title}'s engine does not know this request; is its `kind` right in the settings?"
+        message = f"The {title} engine does not know this request; is its `kind` right in the settings?"
         return UpstreamError(message, code="upstream_not_understood")
-    return UpstreamError(f"{title}'s engine failed.")
+    return UpstreamError(f"The {title} engine failed.")
 
 
 def _because(body: bytes) -> str:

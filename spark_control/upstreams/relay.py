@@ -1,19 +1,27 @@
-"""Hands an engine's answer on as it arrives, and lets go of the engine when the client does."""
+"""Hands a source's bytes on as they arrive, and lets go of it when the client leaves."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from spark_control.errors import ClientGone, UpstreamError
-from spark_control.upstreams.client import Answer
+from spark_control.errors import ClientGone, GatewayError
 
 log = structlog.get_logger()
+
+
+class Source(Protocol):
+    """Bytes on their way, and what has to be closed at their end."""
+
+    def pieces(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
 
 
 @asynccontextmanager
@@ -45,32 +53,35 @@ async def leaving_cancels(receive: Receive) -> AsyncIterator[None]:
 
 
 class Relay(Response):
-    """An answer that owns its source: however the client's side ends, the engine's is closed.
+    """An answer that owns its source: however the client's side ends, the source is closed.
 
-    The status line leaves with the first byte of the body, so begin the
-    answer (`Answer.begin`) before making one. A failure after that breaks the
-    connection: a clean end would be cached by clients for ever.
+    The status line leaves with the first byte of the body, so wait for that
+    before making one. A failure after it breaks the connection: a clean end
+    would be cached by clients for ever.
     """
 
-    def __init__(self, answer: Answer, headers: Mapping[str, str]) -> None:
-        super().__init__(headers=dict(headers))
-        self._answer = answer
-        # Response counts its own, empty body; this one's length is the engine's to tell.
-        del self.headers["content-length"]
-        length = answer.headers.get("content-length")
-        if length is not None:
-            self.headers["content-length"] = length
+    def __init__(self, source: Source, headers: Mapping[str, str]) -> None:
+        # Not Response's own: that would count the length of an empty body.
+        self.status_code = 200
+        self.background = None
+        self.raw_headers = [(name.encode("ascii"), _fit(value)) for name, value in headers.items()]
+        self._source = source
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async with leaving_cancels(receive):
-                async for piece in self._answer.pieces():
+                async for piece in self._source.pieces():
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-        except (UpstreamError, ClientGone) as exc:
+        except GatewayError as exc:
             # To return without an end is how an ASGI server is told to cut the connection.
             log.warning("answer cut off", reason=exc.message)
             return
         finally:
-            await self._answer.aclose()
+            await self._source.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _fit(value: str) -> bytes:
+    """A header's value: names of voices and models come from engines and settings, and may hold anything."""
+    return "".join(each for each in value if each.isprintable()).encode("latin-1", "replace")

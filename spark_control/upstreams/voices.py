@@ -26,7 +26,8 @@ def find_voice(
         return known[name]
     if name in openai and voices:
         return known.get(openai[name].casefold()) or _first(voices)
-    names = [*mine, *openai, *(voice.id for voice in voices)]
+    working = [key for key, target in configured.items() if target.casefold() in known]
+    names = [*working, *openai, *(voice.id for voice in voices)]
     message = f"There is no voice {asked[:80]!r}. {_suggestion(name, names)}"
     raise InvalidRequest(message, code="voice_not_found", param="voice")
 
@@ -48,4 +49,4 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
     near = parts or [folded[key] for key in difflib.get_close_matches(name, folded, n=5, cutoff=0.5)]
     if near:
         return f"Did you mean {', '.join(near[:5])}?"
-    return f"GET /v1/audio/voices lists them all; {', '.join(list(names)[:3])} are some."
+    return f"There are {', '.join(list(names)[:3])} and more; GET /v1/audio/voices lists the engine's own."

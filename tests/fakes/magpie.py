@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -42,6 +44,7 @@ class FakeMagpie:
         self.app = Starlette(
             routes=[
                 Route("/v1/audio/synthesize", self._synthesize, methods=["POST"]),
+                Route("/v1/audio/synthesize_online", self._synthesize_online, methods=["POST"]),
                 Route("/v1/audio/list_voices", self._list_voices),
                 Route("/v1/health/ready", self._ready),
             ]
@@ -52,20 +55,41 @@ class FakeMagpie:
         self.asked: list[dict[str, str]] = []
         self.headers: list[dict[str, str]] = []
         self.fault: Fault | None = None
+        self.fault_for: Callable[[int], Fault | None] | None = None
         self.voices_fault: Fault | None = None
+        self.linger = 0.0
+        self.most_at_once = 0
+        self._at_once = 0
 
     async def _synthesize(self, request: Request) -> Response:
+        form = await self._noted(request)
+        return self._refusal(form) or self._answer(speech_of(form), "audio/wav")
+
+    async def _synthesize_online(self, request: Request) -> Response:
+        """Bare samples, of no declared type."""
+        form = await self._noted(request)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        await asyncio.sleep(self.linger)
+        self._at_once -= 1
+        return self._refusal(form) or self._answer(speech_of(form)[44:], None)
+
+    async def _noted(self, request: Request) -> dict[str, str]:
         form = {name: str(value) for name, value in (await request.form()).items()}
         self.asked.append(form)
         self.headers.append(dict(request.headers))
-        spoken = speech_of(form)
-        if self.fault:
-            return self.fault.response(spoken)
+        return form
+
+    def _answer(self, spoken: bytes, media_type: str | None) -> Response:
+        fault = self.fault_for(len(self.asked)) if self.fault_for else self.fault
+        return fault.response(spoken) if fault else Response(spoken, media_type=media_type)
+
+    def _refusal(self, form: dict[str, str]) -> Response | None:
         if len(form["text"]) > 2000:
             return JSONResponse({"detail": "text exceeds 2000 characters"}, 400)
         if form["voice"] not in VOICES:
             return JSONResponse({"detail": f"voice {form['voice']} not found"}, 500)
-        return Response(spoken, media_type="audio/wav")
+        return None
 
     async def _list_voices(self, _: Request) -> Response:
         if self.voices_fault:

@@ -21,8 +21,15 @@ class Heard:
     fields: dict[str, str]
     filename: str | None
     content_type: str | None
-    size: int
-    sha256: str
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
 
 
 def words_of(data: bytes) -> str:
@@ -55,8 +62,7 @@ class _Fake:
             assert isinstance(file, UploadFile)
             data = await file.read()
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        digest = hashlib.sha256(data).hexdigest()
-        self.heard.append(Heard(fields, file.filename, file.content_type, len(data), digest))
+        self.heard.append(Heard(fields, file.filename, file.content_type, data))
         self.headers.append(dict(request.headers))
         good = self.answer(fields, data)
         return self.fault.response(bytes(good.body)) if self.fault else good

@@ -13,7 +13,7 @@ MIA = voice_named("Magpie-Multilingual.EN-US.Mia")
 
 
 def test_speech_becomes_multipart_form_fields():
-    request = Magpie("http://spark:9000").speech_request(Speech("Hello", MIA))
+    request = Magpie("http://spark:9000").wav_request(Speech("Hello", MIA))
 
     assert str(request.url) == "http://spark:9000/v1/audio/synthesize"
     assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
@@ -41,7 +41,7 @@ def test_the_voice_s_name_tells_its_language(voice, language):
 
 
 def test_a_voice_without_a_locale_speaks_the_configured_language():
-    request = Magpie("http://m", "fr-FR").speech_request(
+    request = Magpie("http://m", "fr-FR").wav_request(
         Speech("Bonjour", Voice("Magpie-ZeroShot-Multilingual"))
     )
 

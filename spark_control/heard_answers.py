@@ -1,0 +1,57 @@
+"""A transcript as a stream of events, told while it is heard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import ExitStack, aclosing
+
+from spark_control import events
+from spark_control.hearing import Hearing, Prepared, joined
+from spark_control.transcription_form import Wanted
+from spark_control.upstreams.base import Transcript
+
+
+class TranscriptEvents:
+    """`transcript.text.delta` events, then `transcript.text.done`. `held` is what to let go of at the end."""
+
+    def __init__(self, hearing: Hearing, prepared: Prepared, wanted: Wanted, held: ExitStack) -> None:
+        self._events = _events(hearing, prepared, wanted)
+        self._held = held
+        self._begun: list[bytes] = []
+
+    async def begin(self) -> None:
+        """Wait for the first event; until then a failure can still be told as an error."""
+        self._begun.append(await anext(self._events))
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        while self._begun:
+            yield self._begun.pop()
+        async for event in self._events:
+            yield event
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
+        self._held.close()
+
+
+async def _events(hearing: Hearing, prepared: Prepared, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    parts: list[Transcript] = []
+    live = False
+    async with aclosing(hearing.hear(prepared, wanted)) as heard:
+        async for each in heard:
+            if isinstance(each, Transcript):
+                parts.append(each)
+            delta = _delta(each, first=len(parts) <= 1, live=live)
+            live = isinstance(each, str)
+            if delta:
+                yield events.written({"type": "transcript.text.delta", "delta": delta})
+    yield events.written({"type": "transcript.text.done", "text": joined(parts).text})
+
+
+def _delta(heard: str | Transcript, *, first: bool, live: bool) -> str:
+    """What is new: a live piece as it is, or all of a part that was not streamed."""
+    if isinstance(heard, str):
+        return heard
+    if live or not heard.text:
+        return ""
+    return heard.text if first else f" {heard.text}"

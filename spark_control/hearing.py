@@ -1,0 +1,280 @@
+"""What was said in an upload: made fit for the engine, heard in as many parts as that needs, and joined.
+
+upload -> 16 kHz mono WAV -> parts, cut at quiet places -> the engine -> transcripts, times shifted
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import structlog
+
+from spark_control import events
+from spark_control.ahead import in_order
+from spark_control.audio.decode import canonical_header, is_canonical, to_canonical
+from spark_control.audio.formats import ENOUGH_TO_SNIFF, WAV, Format, sniff
+from spark_control.audio.silences import RATE, is_audible, quietest
+from spark_control.audio.wav import read_header
+from spark_control.errors import UpstreamError
+from spark_control.settings import UploadsSettings
+from spark_control.transcription_form import Wanted
+from spark_control.uploads import Clip, Source, Spool, Upload
+from spark_control.upstreams.base import Recording, Segment, Transcript, TranscriptionDialect
+from spark_control.upstreams.client import Answer, Upstream
+
+log = structlog.get_logger()
+
+_WAV_HEAD = 4096
+"""Bytes in which a WAV file's header is looked for."""
+
+_TRANSCRIPT_BYTES = 64 * 1024 * 1024
+_BYTES_PER_SECOND = 2 * RATE
+_LOOK_BACK = 20
+"""Seconds before an engine's limit in which a quiet place to cut is looked for."""
+
+_LISTEN_FOR = 60
+"""Seconds of a recording without words that are looked at for sound."""
+
+Heard = str | Transcript
+"""A piece of text as the engine hears it, or all that it heard of one part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of the recording. `start` is where it begins, in seconds."""
+
+    start: float
+    recording: Recording
+
+
+class Prepared:
+    """A recording as its engine gets it. Whoever holds it closes it."""
+
+    def __init__(self, parts: list[Part], seconds: float | None, pcm: Spool | None, data_starts: int) -> None:
+        self.parts = parts
+        self.seconds = seconds
+        self._pcm = pcm
+        self._data_starts = data_starts
+        self._own: Spool | None = None
+
+    def owning(self, spool: Spool) -> Prepared:
+        self._own = spool
+        return self
+
+    async def audible(self) -> bool:
+        """Whether there is sound in its first minute; False where nobody can tell."""
+        if self._pcm is None:
+            return False
+        end = self._data_starts + _LISTEN_FOR * _BYTES_PER_SECOND
+        begun = b"".join([piece async for piece in self._pcm.pieces(self._data_starts, end)])
+        return await asyncio.to_thread(is_audible, begun)
+
+    def close(self) -> None:
+        if self._own:
+            self._own.close()
+
+
+class Hearing:
+    """The one way from an upload to its words."""
+
+    def __init__(
+        self,
+        listener: Upstream[TranscriptionDialect],
+        uploads: UploadsSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.model = listener.model
+        self._listener = listener
+        self._uploads = uploads
+        self._clock = clock
+        # Few, so that a burst of large files leaves the gateway's other threads alone.
+        self._decoders = ThreadPoolExecutor(2, "decode")
+
+    async def prepare(self, upload: Upload, wanted: Wanted) -> Prepared:
+        """Decode it, unless it is as the engine wants it. Raises InvalidRequest or TooLarge."""
+        head = await upload.head(_WAV_HEAD)
+        format_ = sniff(head[:ENOUGH_TO_SNIFF])
+        header = read_header(head) if format_ is WAV else None
+        if header and is_canonical(header) and header.duration(upload.size) > 0:
+            samples = int(header.duration(upload.size) * RATE)
+            return await self._canonical(upload, header.data_starts, samples * 2, wanted, whole=upload)
+        if format_ and format_.name in self._listener.accepts:
+            duration = header.duration(upload.size) if header else None
+            return Prepared([Part(0.0, _recording(upload, format_, duration, wanted))], duration, None, 0)
+        spool = Spool(self._uploads.spool_bytes)
+        try:
+            await self._decode(upload, spool)
+            prepared = await self._canonical(spool, 0, spool.size, wanted, whole=None)
+        except BaseException:
+            spool.close()
+            raise
+        return prepared.owning(spool)
+
+    async def hear(self, prepared: Prepared, wanted: Wanted) -> AsyncGenerator[Heard, None]:
+        """Text as it is heard (where the engine streams), and a transcript of each part in turn."""
+
+        def one(part: Part) -> AsyncGenerator[Heard, None]:
+            return self._hear_part(part, wanted)
+
+        # The engine answers a part as a whole: what it streams of a later one waits for the ones before.
+        async for heard in in_order(prepared.parts, one, self._listener.concurrency):
+            yield heard
+
+    async def transcript(self, prepared: Prepared, wanted: Wanted) -> Transcript:
+        """All of it. No words in audible sound is passed on, and noted."""
+        parts = [heard async for heard in self.hear(prepared, wanted) if isinstance(heard, Transcript)]
+        whole = joined(parts)
+        if not whole.text and await prepared.audible():
+            log.warning("no words in audible sound", upstream=self._listener.name)
+        return replace(
+            whole,
+            duration=whole.duration if prepared.seconds is None else prepared.seconds,
+            language=whole.language or wanted.language,
+        )
+
+    def close(self) -> None:
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+
+    async def _hear_part(self, part: Part, wanted: Wanted) -> AsyncGenerator[Heard, None]:
+        dialect = self._listener.dialect
+        answer = await self._listener.send(
+            lambda: dialect.transcription_request(
+                part.recording, times=wanted.times, words=wanted.words, stream=wanted.stream
+            )
+        )
+        try:
+            if answer.headers.get("content-type", "").startswith(events.MEDIA_TYPE):
+                async for heard in self._streamed(answer):
+                    yield heard
+            else:
+                whole = with_segments(await self._whole(answer), part.recording.duration)
+                yield shifted(whole, part.start)
+        finally:
+            await answer.aclose()
+
+    async def _whole(self, answer: Answer) -> Transcript:
+        body = await answer.begin(_TRANSCRIPT_BYTES + 1)
+        try:
+            if len(body) > _TRANSCRIPT_BYTES:
+                raise ValueError("too large")
+            return self._listener.dialect.read_transcript(body)
+        except (ValueError, RecursionError):
+            raise self._listener.garbage() from None
+
+    async def _streamed(self, answer: Answer) -> AsyncGenerator[Heard, None]:
+        """OpenAI's transcription events; an error among them is the engine's failure."""
+        deltas: list[str] = []
+        try:
+            async for event in events.read(answer.pieces()):
+                delta, text = event.get("delta"), event.get("text")
+                if "error" in event:
+                    raise UpstreamError(f"The {self._listener.dialect.title} engine failed.")
+                if isinstance(delta, str):
+                    deltas.append(delta)
+                    yield delta
+                elif event.get("type") == "transcript.text.done" and isinstance(text, str):
+                    yield Transcript(text.strip() or "".join(deltas).strip())
+                    return
+        except (ValueError, RecursionError):
+            raise self._listener.garbage() from None
+        raise self._listener.garbage()
+
+    async def _decode(self, upload: Upload, spool: Spool) -> None:
+        """Write the upload's samples into `spool`, off the event loop, until done, too long, or unwanted."""
+        unwanted = threading.Event()
+        end = self._clock() + self._uploads.decode_timeout
+
+        def decode() -> None:
+            with upload.reader() as source:
+                to_canonical(
+                    source,
+                    spool.write_now,
+                    longest=self._uploads.max_seconds,
+                    deadline=lambda: unwanted.is_set() or self._clock() > end,
+                )
+
+        decoding = asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+        try:
+            await asyncio.shield(decoding)
+        except asyncio.CancelledError:
+            unwanted.set()
+            # The thread reads the upload until it notices, so nobody may close it before.
+            await asyncio.wait([decoding])
+            raise
+
+    async def _canonical(
+        self, pcm: Spool, start: int, size: int, wanted: Wanted, *, whole: Upload | None
+    ) -> Prepared:
+        """Parts of the samples at `start` in `pcm`: one if the engine takes them all, `whole` if that is a file."""
+        end = start + size
+        longest = int(self._listener.longest * RATE) * 2
+        cuts = [start]
+        while end - cuts[-1] > longest:
+            cuts.append(await _cut(pcm, cuts[-1], cuts[-1] + longest))
+        parts = [
+            Part((begin - start) / _BYTES_PER_SECOND, _clip(pcm, begin, finish, wanted))
+            for begin, finish in zip(cuts, [*cuts[1:], end], strict=True)
+        ]
+        if whole is not None and len(parts) == 1:
+            parts = [Part(0.0, _recording(whole, WAV, size / _BYTES_PER_SECOND, wanted))]
+        return Prepared(parts, size / _BYTES_PER_SECOND, pcm, start)
+
+
+async def _cut(pcm: Spool, start: int, latest: int) -> int:
+    """The quietest place shortly before `latest`."""
+    earliest = max(start + _BYTES_PER_SECOND, latest - _LOOK_BACK * _BYTES_PER_SECOND)
+    tail = b"".join([piece async for piece in pcm.pieces(earliest, latest)])
+    return earliest + await asyncio.to_thread(quietest, tail)
+
+
+def _clip(pcm: Spool, start: int, end: int, wanted: Wanted) -> Recording:
+    source = Clip(canonical_header(end - start), pcm, start, end)
+    return _recording(source, WAV, (end - start) / _BYTES_PER_SECOND, wanted)
+
+
+def _recording(source: Source, format_: Format, duration: float | None, wanted: Wanted) -> Recording:
+    return Recording(source, format_, duration, wanted.language, wanted.prompt, wanted.temperature)
+
+
+def with_segments(transcript: Transcript, seconds: float | None) -> Transcript:
+    """The same, with one segment over the words, or over all `seconds`, where the engine told none."""
+    if transcript.segments or not transcript.text:
+        return transcript
+    words = transcript.words
+    start = words[0].start if words else 0.0
+    end = words[-1].end if words else seconds or transcript.duration or 0.0
+    return replace(transcript, segments=(Segment(transcript.text, start, end),))
+
+
+def shifted(transcript: Transcript, start: float) -> Transcript:
+    """The same, with its times in the whole recording."""
+    if not start:
+        return transcript
+    return replace(
+        transcript,
+        segments=tuple(
+            replace(each, start=each.start + start, end=each.end + start) for each in transcript.segments
+        ),
+        words=tuple(
+            replace(each, start=each.start + start, end=each.end + start) for each in transcript.words
+        ),
+    )
+
+
+def joined(parts: list[Transcript]) -> Transcript:
+    """One transcript of several, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    durations = [part.duration for part in parts if part.duration is not None]
+    return Transcript(
+        text=" ".join(part.text for part in parts if part.text),
+        language=next((part.language for part in parts if part.language), None),
+        duration=sum(durations) if durations else None,
+        segments=tuple(segment for part in parts for segment in part.segments),
+        words=tuple(word for part in parts for word in part.words),
+    )
