@@ -55,7 +55,7 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool) -
 
     configure_logging()
     settings = _settings(config)
-    chosen = {"host": host, "port": port, "upstreams": {} if demo else None}
+    chosen: dict[str, object] = {"host": host, "port": port, "upstreams": {} if demo else None}
     settings = settings.model_copy(
         update={name: value for name, value in chosen.items() if value is not None}
     )
@@ -89,7 +89,7 @@ def say(
     text: str, output: str, voice: str | None, speed: float, gateway: str | None, config: Path | None
 ) -> None:
     """Speak TEXT into a file; - reads the text from stdin."""
-    text = click.get_text_stream("stdin").read() if text == "-" else text
+    text = sys.stdin.read() if text == "-" else text
     with _gateway(gateway, config) as client, click.open_file(output, "wb", lazy=True) as file:
         spoken = client.say(text, voice=voice, speed=speed)
         file.write(spoken)

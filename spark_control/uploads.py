@@ -63,7 +63,8 @@ class Spool:
     def _to_disk(self) -> None:
         try:
             # Unbuffered, so that what was written can be read back by position at once.
-            self._disk = self._disk or tempfile.TemporaryFile(prefix="spark-control-", buffering=0)
+            if self._disk is None:
+                self._disk = tempfile.TemporaryFile(prefix="spark-control-", buffering=0)  # noqa: SIM115 (see close)
             left = memoryview(b"".join(self._memory))
             while left:
                 left = left[self._disk.write(left) :]

@@ -32,7 +32,7 @@ def wav_of(samples: bytes, rate: int) -> bytes:
 def seconds(sound: bytes) -> float:
     """How long a sound of any format lasts, by decoding it."""
     total = 0.0
-    with av.open(io.BytesIO(sound)) as container:
+    with av.open(io.BytesIO(sound), "r") as container:
         for frame in container.decode(audio=0):
             total += frame.samples / frame.sample_rate
     return total
@@ -57,9 +57,9 @@ def recording(name: str, length: float = 1.0, channels: int = 2) -> bytes:
     layout = "stereo" if channels == 2 else "mono"
     with av.open(file, "w", format=container_name) as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
-        resampler = av.AudioResampler(
-            stream.codec_context.format, layout, rate, stream.codec_context.frame_size or 1024
-        )
+        assert isinstance(stream, av.AudioStream)
+        encoder = stream.codec_context
+        resampler = av.AudioResampler(encoder.format, layout, rate, encoder.frame_size or 1024)
         count = int(length * rate)
         frame = av.AudioFrame("s16", layout, count)
         tone = [int(9000 * math.sin(2 * math.pi * 440 * each / rate)) for each in range(count)]

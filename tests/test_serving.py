@@ -17,7 +17,7 @@ from tests.processes import children, lives, serve, spark_control
 
 pytest.importorskip("pocketsphinx", reason="the embedded engines need the extra `engines`")
 
-SPEECH = {"input": "The train leaves at noon.", "voice": "alloy"}
+SPEECH = {"input": "The train leaves at noon.", "voice": "alloy", "response_format": "wav"}
 
 
 def test_without_an_upstream_it_brings_its_own_engines_and_says_so(tmp_path):

@@ -153,7 +153,7 @@ def test_a_long_recording_is_heard_in_parts_cut_where_it_is_quiet_and_joined(
     gateway_with, upstreams, parakeet
 ):
     """Twenty-one seconds to an engine that hears nine at once; the sound pauses at 7.5 s and 14.5 s."""
-    loud = [wav(length, seed=bytes(round(length)))[44:] for length in (7.0, 6.0, 5.99)]
+    loud = [wav(length, seed=str(length).encode())[44:] for length in (7.0, 6.0, 5.99)]
     sent = wav_of(bytes(32_000).join(loud), 16_000)
     with gateway_with(upstreams={"p": {**upstreams["parakeet"], "longest": 9, "concurrency": 2}}) as gateway:
         answer = hear(gateway, file=("a.wav", sent), response_format="verbose_json", **WORDS).json()

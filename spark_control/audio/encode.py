@@ -29,7 +29,7 @@ class Encoder:
     `format_` is mp3, opus (in Ogg), aac (ADTS), flac, wav (sizes left open) or
     pcm (s16le at 24 kHz). `tempo` changes how fast it is spoken, and no pitch.
     The bytes depend on the samples alone, not on how they were cut. Feeding
-    holds back less than a tenth of a second of sound, and nothing fed gives
+    holds back about a tenth of a second of what comes out. Nothing fed gives
     nothing, not even a header.
 
     Raises ValueError for a format or tempo there is not.
