@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 IN := .venv/bin
-PACKAGES := nginx-light nodejs npm wrk
+PACKAGES := ffmpeg libsox-fmt-all nginx-light nodejs npm sox wrk
 
 .PHONY: help
 help: ## List these commands
