@@ -34,14 +34,12 @@ def build_audio_router(
 ) -> APIRouter:
     """`POST /v1/audio/…`; either engine may be missing, which its routes answer with 404."""
     router = APIRouter(prefix="/v1/audio", tags=["audio"])
-    router.include_router(_speech_router(catalog, speaking))
-    router.include_router(_transcription_router(hearing, uploads))
+    _route_transcriptions(router, hearing, uploads)
+    _route_speech(router, catalog, speaking)
     return router
 
 
-def _speech_router(catalog: Catalog, speaking: Speaking | None) -> APIRouter:
-    router = APIRouter()
-
+def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None) -> None:
     def spoken() -> Speaking:
         if speaking is None:
             raise NotConfigured("No text-to-speech engine is configured on this gateway.")
@@ -88,12 +86,8 @@ def _speech_router(catalog: Catalog, speaking: Speaking | None) -> APIRouter:
             sound = await speaking.start(body)
         return Relay(sound, sound.headers)
 
-    return router
 
-
-def _transcription_router(hearing: Hearing | None, uploads: UploadsSettings) -> APIRouter:
-    router = APIRouter()
-
+def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: UploadsSettings) -> None:
     @router.post("/transcriptions", response_class=Response)
     async def transcriptions(request: Request) -> Response:
         """Transcribe an upload: json, text, srt, vtt, verbose_json, or events with `stream`."""
@@ -123,8 +117,6 @@ def _transcription_router(hearing: Hearing | None, uploads: UploadsSettings) -> 
         """No engine that this gateway knows translates."""
         message = "No engine here translates; /v1/audio/transcriptions writes down what was said."
         raise InvalidRequest(message, code="unsupported_operation")
-
-    return router
 
 
 async def _event_stream(told: TranscriptEvents, hearing: Hearing) -> Relay:

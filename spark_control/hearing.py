@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import structlog
@@ -121,14 +122,18 @@ class Hearing:
         def one(part: Part) -> AsyncGenerator[Heard, None]:
             return self._hear_part(part, wanted)
 
-        # The engine answers a part as a whole: what it streams of a later one waits for the ones before.
-        async for heard in in_order(prepared.parts, one, self._listener.concurrency):
-            yield heard
+        async with aclosing(in_order(prepared.parts, one, self._listener.concurrency)) as heard:
+            async for each in heard:
+                yield each
 
     async def transcript(self, prepared: Prepared, wanted: Wanted) -> Transcript:
         """All of it. No words in audible sound is passed on, and noted."""
-        parts = [heard async for heard in self.hear(prepared, wanted) if isinstance(heard, Transcript)]
-        whole = joined(parts)
+        if len(prepared.parts) == 1:  # as nearly always, and quicker so
+            whole = await self._hear_whole(prepared.parts[0], wanted)
+        else:
+            whole = joined(
+                [each async for each in self.hear(prepared, wanted) if isinstance(each, Transcript)]
+            )
         if not whole.text and await prepared.audible():
             log.warning("no words in audible sound", upstream=self._listener.name)
         return replace(
@@ -141,30 +146,40 @@ class Hearing:
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
     async def _hear_part(self, part: Part, wanted: Wanted) -> AsyncGenerator[Heard, None]:
-        dialect = self._listener.dialect
-        answer = await self._listener.send(
-            lambda: dialect.transcription_request(
-                part.recording, times=wanted.times, words=wanted.words, stream=wanted.stream
-            )
-        )
+        answer = await self._ask(part, wanted)
         try:
             if answer.headers.get("content-type", "").startswith(events.MEDIA_TYPE):
                 async for heard in self._streamed(answer):
                     yield heard
             else:
-                whole = with_segments(await self._whole(answer), part.recording.duration)
-                yield shifted(whole, part.start)
+                yield await self._read(answer, part)
         finally:
             await answer.aclose()
 
-    async def _whole(self, answer: Answer) -> Transcript:
+    async def _hear_whole(self, part: Part, wanted: Wanted) -> Transcript:
+        answer = await self._ask(part, wanted)
+        try:
+            return await self._read(answer, part)
+        finally:
+            await answer.aclose()
+
+    async def _ask(self, part: Part, wanted: Wanted) -> Answer:
+        dialect = self._listener.dialect
+        return await self._listener.send(
+            lambda: dialect.transcription_request(
+                part.recording, times=wanted.times, words=wanted.words, stream=wanted.stream
+            )
+        )
+
+    async def _read(self, answer: Answer, part: Part) -> Transcript:
         body = await answer.begin(_TRANSCRIPT_BYTES + 1)
         try:
             if len(body) > _TRANSCRIPT_BYTES:
                 raise ValueError("too large")
-            return self._listener.dialect.read_transcript(body)
+            transcript = self._listener.dialect.read_transcript(body)
         except (ValueError, RecursionError):
             raise self._listener.garbage() from None
+        return shifted(with_segments(transcript, part.recording.duration), part.start)
 
     async def _streamed(self, answer: Answer) -> AsyncGenerator[Heard, None]:
         """OpenAI's transcription events; an error among them is the engine's failure."""

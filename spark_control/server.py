@@ -87,6 +87,8 @@ def create_app(
         docs_url=None,  # FastAPI's page loads its scripts from another host
         redoc_url=None,
         redirect_slashes=False,
+        # It would look for OpenTelemetry with every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.add_exception_handler(GatewayError, answer_gateway_error)
     app.add_exception_handler(HTTPException, _answer_http_error)

@@ -95,6 +95,7 @@ async def _run(app: FastAPI, lifecycle: Lifecycle, listening: socket.socket, dra
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody is believed about where a request came from
         timeout_graceful_shutdown=1,  # what is left after the drain
         http="httptools",
     )

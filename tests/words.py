@@ -29,7 +29,10 @@ def edits(said: list[str], heard: list[str]) -> int:
     for number, word in enumerate(said, 1):
         diagonal, row[0] = row[0], number
         for place, other in enumerate(heard, 1):
-            diagonal, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, diagonal + (word != other))
+            diagonal, row[place] = (
+                row[place],
+                min(row[place] + 1, row[place - 1] + 1, diagonal + (word != other)),
+            )
     return row[-1]
 
 

@@ -49,7 +49,9 @@ def house(tmp_path_factory):
 
 
 def speak(house: httpx.Client, text: str, format_: str) -> bytes:
-    answer = house.post("/v1/audio/speech", json={"input": text, "voice": "alloy", "response_format": format_})
+    answer = house.post(
+        "/v1/audio/speech", json={"input": text, "voice": "alloy", "response_format": format_}
+    )
     assert answer.status_code == 200, answer.text
     return answer.content
 
@@ -70,7 +72,21 @@ def probe(path, format_):
     )
     (stream,) = json.loads(told.stdout)["streams"]
     decoded = subprocess.run(
-        [need("ffmpeg", "ffmpeg"), "-v", "error", *bare, "-i", path, "-f", "s16le", "-ar", "16000", "-ac", "1", "-"],
+        [
+            need("ffmpeg", "ffmpeg"),
+            "-v",
+            "error",
+            *bare,
+            "-i",
+            path,
+            "-f",
+            "s16le",
+            "-ar",
+            "16000",
+            "-ac",
+            "1",
+            "-",
+        ],
         capture_output=True,
         check=True,
     )

@@ -18,7 +18,7 @@ class Sound:
 
 def played(data: bytes, *, declared: str | None = None) -> Sound:
     """Decode all of it. `declared` is the container that the client believes it has, in FFmpeg's words."""
-    with av.open(io.BytesIO(data), format=declared) as container:
+    with av.open(io.BytesIO(data), "r", format=declared) as container:
         codec = container.streams.audio[0].codec_context
         seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
-        return Sound(codec.name, codec.sample_rate, codec.channels, float(seconds))
+        return Sound(codec.name, codec.sample_rate, codec.channels, seconds)

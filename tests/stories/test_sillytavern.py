@@ -48,7 +48,7 @@ def test_the_slider_of_speeds_is_obeyed(gateway, magpie):
 
 
 def test_the_base_address_in_place_of_the_full_one_is_a_404_that_names_the_right_one(gateway):
-    answer = generated(gateway, path="/v1/speech")
+    answer = generated(gateway, path="/v1")
 
     assert answer.status == 404
     assert "/v1/audio/speech" in answer.json()["error"]["message"]
