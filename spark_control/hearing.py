@@ -17,7 +17,7 @@ import structlog
 
 from spark_control import events
 from spark_control.ahead import in_order
-from spark_control.audio.decode import canonical_header, is_canonical, to_canonical
+from spark_control.audio.decode import canonical_header, is_canonical, refuse_longer, to_canonical
 from spark_control.audio.formats import ENOUGH_TO_SNIFF, WAV, Format, sniff
 from spark_control.audio.silences import RATE, is_audible, quietest
 from spark_control.audio.wav import read_header
@@ -102,6 +102,7 @@ class Hearing:
         format_ = sniff(head[:ENOUGH_TO_SNIFF])
         header = read_header(head) if format_ is WAV else None
         if header and is_canonical(header) and header.duration(upload.size) > 0:
+            refuse_longer(header.duration(upload.size), self._uploads.max_seconds)
             samples = int(header.duration(upload.size) * RATE)
             return await self._canonical(upload, header.data_starts, samples * 2, wanted, whole=upload)
         if format_ and format_.name in self._listener.accepts:

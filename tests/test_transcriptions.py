@@ -421,6 +421,16 @@ def test_a_file_over_the_limit_is_refused_by_its_declared_length(gateway_with, p
     assert parakeet.heard == []
 
 
+@pytest.mark.parametrize("sound", [wav(3.0), recording("flac", 3.0)])
+def test_a_recording_over_the_limit_in_seconds_is_refused(gateway_with, parakeet, sound):
+    with gateway_with(uploads={"max_seconds": 2}) as gateway:
+        answer = hear(gateway, file=("a", sound))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "audio_too_large")
+    assert "longer than the 2 seconds" in answer.json()["error"]["message"]
+    assert parakeet.heard == []
+
+
 def test_a_file_over_the_limit_is_not_read_to_its_end(gateway_with, parakeet):
     """A chunked upload declares no length: it is cut off where it passes the limit."""
     sent = 0

@@ -12,9 +12,8 @@ import av.buffer
 from av.container import InputContainer
 from av.stream import Discard
 
-from spark_control.audio.encode import wav_header
 from spark_control.audio.filters import Filters, samples
-from spark_control.audio.wav import WavHeader
+from spark_control.audio.wav import WavHeader, wav_header
 from spark_control.errors import InvalidRequest, TooLarge
 
 RATE = 16_000
@@ -72,14 +71,18 @@ def to_canonical(
     written = 0
     for piece in _pieces(_Source(source, deadline)):
         written += len(piece)
-        if written > longest * BYTES_PER_SECOND:
-            raise TooLarge(
-                f"The audio is longer than the {_spoken(longest)} this gateway takes.", param="file"
-            )
+        refuse_longer(written / BYTES_PER_SECOND, longest)
         write(piece)
     if not written:
         raise _undecodable("This file has no sound in it.")
     return written / BYTES_PER_SECOND
+
+
+def refuse_longer(seconds: float, longest: float) -> None:
+    """Raise TooLarge for more sound than `longest` seconds."""
+    if seconds > longest:
+        message = f"The audio is longer than the {_spoken(longest)} this gateway takes."
+        raise TooLarge(message, param="file")
 
 
 def canonical_header(pcm_bytes: int) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -11,13 +10,12 @@ from fractions import Fraction
 import av
 
 from spark_control.audio.filters import Filters, samples
+from spark_control.audio.wav import wav_header
 
 SLOWEST, FASTEST = 0.25, 4.0
 """What `tempo` may be."""
 PCM_RATE = 24_000
 """What clients take headerless PCM to be, in Hz: OpenAI's own rate."""
-UNKNOWN_SIZE = 0xFFFFFFFF
-"""Stands in a WAV header for the size of a stream that has not ended. Players refuse 0."""
 
 _FRAMES_PER_SECOND = 64
 _HELD_BACK = 0.026  # seconds of sound that atempo does not give back at the end: half a window
@@ -70,16 +68,6 @@ class Encoder:
         frame.pts = self._fed
         self._fed += frame.samples
         return b"".join(map(self._pack, self._filters.push(frame)))
-
-
-def wav_header(rate: int, pcm_bytes: int = UNKNOWN_SIZE) -> bytes:
-    """The 44 bytes before `pcm_bytes` bytes of s16le mono PCM at `rate` Hz."""
-    riff_size = min(36 + pcm_bytes, UNKNOWN_SIZE)
-    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    data_size = min(pcm_bytes, UNKNOWN_SIZE)
-    return (
-        struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE") + layout + struct.pack("<4sI", b"data", data_size)
-    )
 
 
 def _at_tempo(tempo: float) -> list[tuple[str, str]]:

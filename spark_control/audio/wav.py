@@ -9,6 +9,10 @@ HEADER_BYTES = 44
 """A plain PCM header. An answer no longer than this has no sound in it."""
 
 
+UNKNOWN_SIZE = 0xFFFFFFFF
+"""Stands in a WAV header for the size of a stream that has not ended. Players refuse 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class WavHeader:
     """Rate in Hz, and how many bytes make a second."""
@@ -53,3 +57,13 @@ def _header(layout: tuple[int, ...] | None, data_starts: int, data_bytes: int) -
     if not (channels and rate and bytes_per_second):
         return None
     return WavHeader(rate, channels, bytes_per_second, data_starts, data_bytes, format_tag, bits)
+
+
+def wav_header(rate: int, pcm_bytes: int = UNKNOWN_SIZE) -> bytes:
+    """The 44 bytes before `pcm_bytes` bytes of s16le mono PCM at `rate` Hz."""
+    riff_size = min(36 + pcm_bytes, UNKNOWN_SIZE)
+    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    data_size = min(pcm_bytes, UNKNOWN_SIZE)
+    return (
+        struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE") + layout + struct.pack("<4sI", b"data", data_size)
+    )

@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_control.audio.decode import BYTES_PER_SECOND, RATE, canonical_header, is_canonical, to_canonical
-from spark_control.audio.encode import wav_header
-from spark_control.audio.wav import read_header
+from spark_control.audio.wav import read_header, wav_header
 from spark_control.errors import GatewayError, InvalidRequest, TooLarge
 from tests.audio.tones import pitch, recording, tone
 

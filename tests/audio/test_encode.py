@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_control.audio.encode import FORMATS, PCM_RATE, Encoder, wav_header
+from spark_control.audio.encode import FORMATS, PCM_RATE, Encoder
+from spark_control.audio.wav import wav_header
 from tests.audio.tones import pitch, sweep, tone
 
 RATES = [8000, 16_000, 22_050, 24_000, 44_100, 48_000]

@@ -1,4 +1,4 @@
-"""Every format out and every container in, through the gateway and its embedded engines, judged by FFmpeg's own tools."""
+"""Every format out and every container in, through the gateway and its own engines, judged by FFmpeg's own tools."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_warming_up_the_connection_does_no_harm(gateway):
     assert gateway.get("/v1/").status_code == 404
 
 
-def test_the_agent_hears_a_turn(client):
+def test_the_agent_hears_a_turn(client, parakeet):
     answer = client.audio.transcriptions.create(
         file=("file.wav", TURN, "audio/wav"),
         model="gpt-4o-mini-transcribe",
@@ -83,7 +83,8 @@ def test_the_agent_hears_a_turn(client):
         extra_body={"keywords": ["Magpie", "Parakeet"]},
     )
 
-    assert answer.text.startswith("heard")
+    assert answer.text == words_of(parakeet.heard[0].data)
+    assert played(parakeet.heard[0].data).rate == 16_000
 
 
 def test_with_whisper_1_it_wants_verbose_json(client, parakeet):
