@@ -14,6 +14,7 @@ from spark_control.errors import ClientGone, InvalidRequest, NotConfigured, TooL
 from spark_control.form import Form, read_form
 from spark_control.heard_answers import TranscriptEvents
 from spark_control.hearing import Hearing
+from spark_control.json_recording import read_json_recording
 from spark_control.settings import UploadsSettings
 from spark_control.speaking import Speaking
 from spark_control.speech_body import SpeechBody, read_batch, read_batch_item, read_speech_body
@@ -142,6 +143,8 @@ async def _json_bytes(request: Request) -> bytes:
 
 async def _form(request: Request, upload: Upload) -> Form:
     content_type = request.headers.get("content-type", "")
+    if content_type.startswith("application/json"):
+        return await read_json_recording(_arriving(request), upload)
     return await read_form(content_type, _arriving(request), upload, file_field="file")
 
 

@@ -121,7 +121,9 @@ class Unreachable(UpstreamError):
     status = 503
     type = "service_unavailable_error"
     code = "service_unavailable"
-    retry_after = 30
+    retry_after = (
+        5  # a supervisor starts a dead process within seconds, and voice clients wait as long as this says
+    )
 
 
 class Loading(Unreachable):

@@ -108,14 +108,19 @@ async def _answer_http_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101 (what it is registered for)
     asked = f"{request.method} {request.url.path}"
     if exc.status_code == 404:
-        paths = list(request.app.openapi()["paths"])
-        near = difflib.get_close_matches(request.url.path, paths, n=1, cutoff=0.0)[0]
-        return NotFound(f"There is nothing at {asked[:200]}. Did you mean {near}?").response()
+        return NotFound(f"There is nothing at {asked[:200]}. Did you mean {_nearest(request)}?").response()
     if exc.status_code == 405:
         allowed = (exc.headers or {}).get("Allow", "")
         message = f"{asked[:200]} is not understood; use {allowed}."
         return MethodNotAllowed(message, headers={"allow": allowed}).response()
     return plain(exc.status_code, str(exc.detail)).response()
+
+
+def _nearest(request: Request) -> str:
+    """The address most like the one that was asked for, of those that take the same verb."""
+    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    fitting = [path for path, verbs in paths.items() if request.method.lower() in verbs] or list(paths)
+    return difflib.get_close_matches(request.url.path[:200], fitting, n=1, cutoff=0.0)[0]
 
 
 async def _answer_invalid_parameter(_: Request, exc: Exception) -> JSONResponse:

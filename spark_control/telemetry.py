@@ -34,6 +34,13 @@ def configure_logging(level: int = logging.INFO) -> None:
     logging.getLogger("uvicorn.error").addFilter(_is_news)
 
 
+_NO_NEWS = (
+    "returned without completing response",
+    "Unsupported upgrade request",
+    "No supported WebSocket library",
+)
+
+
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not when uvicorn notices an answer that was cut off on purpose: the relay has said why."""
-    return "returned without completing response" not in record.getMessage()
+    """Not an answer that was cut off on purpose, which the relay has told; nor a WebSocket, which got its 404."""
+    return not record.getMessage().startswith(_NO_NEWS) and _NO_NEWS[0] not in record.getMessage()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import io
@@ -338,6 +339,35 @@ def test_a_chunked_upload_of_any_piece_size_is_read_whole(gateway, parakeet, siz
 
     assert post(gateway, pieces).status_code == 200
     assert parakeet.heard[0].sha256 == hashlib.sha256(CLIP[:3000]).hexdigest()
+
+
+def in_json(data: bytes, **fields):
+    return {
+        "model": "whisper-1",
+        "input_audio": {"data": base64.b64encode(data).decode(), "format": "mp3"},
+        **fields,
+    }
+
+
+def test_a_recording_may_come_inside_of_json(gateway, parakeet):
+    answer = gateway.post("/v1/audio/transcriptions", json=in_json(CLIP, language="en"))
+
+    assert answer.json() == {"text": words_of(CLIP)}
+    assert parakeet.heard[0].fields["language"] == "en"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"input_audio": "x"}, {"input_audio": {"data": "*"}}, {"input_audio": {"data": 5}}]
+)
+def test_json_without_a_recording_is_refused(gateway, body):
+    answer = gateway.post("/v1/audio/transcriptions", json=body)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_multipart")
+
+
+def test_a_recording_in_json_has_the_same_limit(gateway_with):
+    with gateway_with(uploads={"max_bytes": 1000}) as gateway:
+        assert gateway.post("/v1/audio/transcriptions", json=in_json(CLIP)).status_code == 413
 
 
 def test_prompt_and_temperature_are_passed_on(gateway, parakeet):

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from spark_control.errors import InvalidRequest
 from spark_control.upstreams.base import Voice
 
+_LONGEST = 200
+"""Characters of a name that are compared; comparing takes as long as the product of both lengths."""
+
 
 def find_voice(
     asked: str, voices: Sequence[Voice], configured: Mapping[str, str], openai: Mapping[str, str]
@@ -43,10 +46,13 @@ def _first(voices: Sequence[Voice]) -> Voice:
 
 
 def _suggestion(name: str, names: Sequence[str]) -> str:
-    """Close names: by spelling, or because a part of them (`Mia`) was given for the whole."""
-    folded = {known.casefold(): known for known in names}
-    parts = [known for key, known in folded.items() if name and name in key.split(".")]
-    near = parts or [folded[key] for key in difflib.get_close_matches(name, folded, n=5, cutoff=0.5)]
-    if near:
-        return f"Did you mean {', '.join(near[:5])}?"
+    """Names that are close by spelling, whole or by their speaker's part: `Mya` is near to `….Mia`."""
+    by_part: dict[str, list[str]] = {}
+    for known in names:
+        for part in {known.casefold(), *known.casefold().split(".")[2:]}:
+            by_part.setdefault(part, []).append(known)
+    near = difflib.get_close_matches(name[:_LONGEST], by_part, n=3, cutoff=0.6)
+    found = list(dict.fromkeys(known for part in near for known in by_part[part]))
+    if found:
+        return f"Did you mean {', '.join(found[:5])}?"
     return f"There are {', '.join(list(names)[:3])} and more; GET /v1/audio/voices lists the engine's own."
