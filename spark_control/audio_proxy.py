@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
@@ -10,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from spark_control import events
-from spark_control.errors import ClientGone, InvalidRequest, NotConfigured, TooLarge
+from spark_control.errors import ClientGone, InvalidRequest, NotConfigured, Stalled, TooLarge
 from spark_control.form import Form, read_form
 from spark_control.heard_answers import TranscriptEvents
 from spark_control.hearing import Hearing
@@ -26,6 +27,9 @@ from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.relay import Relay, leaving_cancels
 
 _JSON_BYTES = 4 * 1024 * 1024
+_STALL = 60.0
+"""Seconds that a client may pause in the middle of its request."""
+
 _FORM_OVERHEAD = 1024 * 1024
 """Bytes a form may have besides its file."""
 
@@ -94,11 +98,10 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
         """Transcribe an upload: json, text, srt, vtt, verbose_json, or events with `stream`."""
         if hearing is None:
             raise NotConfigured("No speech-to-text engine is configured on this gateway.")
-        _refuse_declared(request, uploads.max_bytes + _FORM_OVERHEAD, uploads.max_bytes)
         with ExitStack() as held:
             upload = Upload(uploads.spool_bytes, uploads.max_bytes)
             held.callback(upload.close)
-            wanted = read_wanted(await _form(request, upload))
+            wanted = read_wanted(await _form(request, upload, uploads.max_bytes))
             async with leaving_cancels(request.receive):
                 prepared = await hearing.prepare(upload, wanted)
                 held.callback(prepared.close)
@@ -132,32 +135,39 @@ async def _event_stream(told: TranscriptEvents, hearing: Hearing) -> Relay:
 
 
 async def _json_bytes(request: Request) -> bytes:
-    _refuse_declared(request, _JSON_BYTES, _JSON_BYTES)
     body = bytearray()
-    async for piece in _arriving(request):
+    async for piece in _arriving(request, _JSON_BYTES, "request_too_large"):
         body += piece
-        if len(body) > _JSON_BYTES:
-            raise TooLarge(f"This is larger than the {megabytes(_JSON_BYTES)} a request may have.")
     return bytes(body)
 
 
-async def _form(request: Request, upload: Upload) -> Form:
+async def _form(request: Request, upload: Upload, most: int) -> Form:
     content_type = request.headers.get("content-type", "")
+    arriving = _arriving(request, most + _FORM_OVERHEAD, TooLarge.code)
     if content_type.startswith("application/json"):
-        return await read_json_recording(_arriving(request), upload)
-    return await read_form(content_type, _arriving(request), upload, file_field="file")
+        return await read_json_recording(arriving, upload)
+    return await read_form(content_type, arriving, upload, file_field="file")
 
 
-async def _arriving(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for piece in request.stream():
+async def _arriving(request: Request, most: int, code: str) -> AsyncIterator[bytes]:
+    """The body as it comes, if it does come: at most `most` bytes, which are refused by their declared length too."""
+    declared = request.headers.get("content-length", "")
+    came = int(declared) if declared.isdigit() else 0
+    if came <= most:
+        came = 0
+        pieces = request.stream()
+        while came <= most and (piece := await _next(pieces)) is not None:
+            came += len(piece)
             yield piece
+    if came > most:
+        raise TooLarge(f"This is larger than the {megabytes(most)} that a request may have here.", code=code)
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        async with asyncio.timeout(_STALL):
+            return await anext(pieces, None)
+    except TimeoutError:
+        raise Stalled(f"Nothing more of this request came for {_STALL:.0f} seconds.") from None
     except ClientDisconnect:
         raise ClientGone("The client left in the middle of its request.") from None
-
-
-def _refuse_declared(request: Request, most: int, told: int) -> None:
-    """Refuse by the declared length, before a byte of the body is read."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
-        raise TooLarge(f"This is larger than the {megabytes(told)} the gateway takes.")

@@ -15,6 +15,8 @@ from spark_control.upstreams.base import Dialect
 from spark_control.upstreams.client import Upstream, open_client
 
 _ENOUGH = 1024 * 1024
+_PATIENCE = 5
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,12 @@ async def _ask_all(settings: Settings, transport: httpx.AsyncBaseTransport | Non
 
 async def _ask(upstream: Upstream[Dialect]) -> Finding:
     try:
-        await upstream.fetch(upstream.dialect.ready_request, _ENOUGH)
+        async with asyncio.timeout(_PATIENCE):
+            await upstream.fetch(upstream.dialect.ready_request, _ENOUGH)
+    except TimeoutError:
+        return Finding(
+            good=False, text=f"{upstream.name} at {upstream.dialect.url}: no answer in {_PATIENCE} s"
+        )
     except GatewayError as exc:
         return Finding(good=False, text=f"{upstream.name} at {upstream.dialect.url}: {exc.message}")
     return Finding(

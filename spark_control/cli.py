@@ -173,8 +173,8 @@ def _gateway(url: str | None, config: Path | None) -> GatewayClient:
 
     if url is None:
         settings = _settings(config)
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 (a comparison)
-        url = f"http://{host}:{settings.port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 (a comparison)
+        url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     return GatewayClient(url, fail=_fail)
 
 

@@ -43,6 +43,11 @@ def request_id(scope: Scope) -> bytes:
     return b"req_" + secrets.token_hex(12).encode()
 
 
+def _shown(path: str) -> str:
+    """A path as a terminal may print it."""
+    return path[:200] if path.isprintable() else ascii(path[:200])
+
+
 class Doorway:
     """The ASGI application around all the others."""
 
@@ -62,9 +67,11 @@ class Doorway:
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", identity)]
-            await send(message)
+                await send(message)
+                status = message["status"]
+            else:
+                await send(message)
 
         structlog.contextvars.bind_contextvars(request_id=identity.decode())
         self._lifecycle.enter()
@@ -78,7 +85,7 @@ class Doorway:
         finally:
             self._lifecycle.leave()
             took = round((time.perf_counter() - began) * 1000, 1)
-            log.info("answered", method=scope["method"], path=scope["path"], status=status, ms=took)
+            log.info("answered", method=scope["method"], path=_shown(scope["path"]), status=status, ms=took)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._lifecycle.draining and scope["method"] == "POST":

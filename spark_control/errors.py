@@ -5,11 +5,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+
+class LingeringAnswer(JSONResponse):
+    """Answers, then throws away what is still being sent: a client that sends into a closed socket sees no answer."""
+
+    most_bytes = 32 * 1024 * 1024
+    seconds = 5.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        left = self.most_bytes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.seconds):
+                while left > 0 and (message := await receive()).get("more_body"):
+                    left -= len(message["body"])
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class GatewayError(Exception):
@@ -18,6 +38,7 @@ class GatewayError(Exception):
     status = 500
     type = "server_error"
     code = "internal_error"
+    lingers = False  # whether the client may still be sending
     retry_after: int | None = None  # seconds, 1...60: the openai SDKs differ outside of that
 
     def __init__(
@@ -45,7 +66,8 @@ class GatewayError(Exception):
         headers = {"cache-control": "no-store", **self.headers}
         if self.retry_after is not None:
             headers["retry-after"] = str(self.retry_after)
-        return JSONResponse(self.envelope(), self.status, headers)
+        kind = LingeringAnswer if self.lingers else JSONResponse
+        return kind(self.envelope(), self.status, headers)
 
 
 class InvalidRequest(GatewayError):
@@ -61,9 +83,20 @@ class TooLarge(InvalidRequest):
 
     status = 413
     code = "audio_too_large"
+    lingers = True
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
-        super().__init__(message, param=param, headers={"connection": "close"})
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message, code=code, param=param, headers={"connection": "close"})
+
+
+class Stalled(InvalidRequest):
+    """The client stopped in the middle of its request."""
+
+    status = 408
+    code = "request_timeout"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"connection": "close"})
 
 
 class Unprocessable(InvalidRequest):

@@ -48,8 +48,8 @@ async def read_form(content_type: str, body: AsyncIterator[bytes], file: Upload,
     """
     reader = _Reader(file_field)
     # It does not know its parser: a ring of the two would be left to the garbage collector with every form.
-    parser = MultipartParser(_boundary(content_type), reader.callbacks())
     try:
+        parser = MultipartParser(_boundary(content_type), reader.callbacks())
         async for piece in body:
             # Past the closing boundary there may be an epilogue, which means nothing.
             if not reader.ended:

@@ -40,7 +40,9 @@ async def read_json_recording(body: AsyncIterator[bytes], upload: Upload) -> For
         read = _Body.model_validate_json(bytes(raw))
         await upload.write(base64.b64decode(read.input_audio.data, validate=True))
     except (ValidationError, binascii.Error, ValueError):
-        message = 'Send the audio as multipart/form-data in a part named "file", or as input_audio.data in JSON.'
+        message = (
+            'Send the audio as multipart/form-data in a part named "file", or as input_audio.data in JSON.'
+        )
         raise InvalidRequest(message, code="invalid_multipart", param="file") from None
     fields = {name: value for name, value in read if isinstance(value, str)}
     return Form(upload, {name: [value] for name, value in fields.items()})

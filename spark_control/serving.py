@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from spark_control.engines.embedded import EmbeddedEngines, missing_extra
+from spark_control.guarded_http import GuardedHttp
 from spark_control.lifecycle import Lifecycle
 from spark_control.server import create_app
 from spark_control.settings import Settings, UpstreamSettings
@@ -97,7 +98,8 @@ async def _run(app: FastAPI, lifecycle: Lifecycle, listening: socket.socket, dra
         server_header=False,
         proxy_headers=False,  # nobody is believed about where a request came from
         timeout_graceful_shutdown=1,  # what is left after the drain
-        http="httptools",
+        http=GuardedHttp,
+        ws="none",
     )
     # What start-up made lives as long as the process: the collector need not walk through it again and again.
     gc.freeze()

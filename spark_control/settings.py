@@ -23,6 +23,13 @@ def _is_a_service_address(url: HttpUrl) -> HttpUrl:
     return url
 
 
+def _is_a_key(key: SecretStr) -> SecretStr:
+    stripped = key.get_secret_value().strip()
+    if not stripped or not stripped.isascii() or not stripped.isprintable():
+        raise ValueError("a key is made of visible ASCII characters")
+    return SecretStr(stripped)
+
+
 ServiceUrl = Annotated[HttpUrl, AfterValidator(_is_a_service_address)]
 UpstreamName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -42,16 +49,16 @@ class UpstreamSettings(Section):
     url: ServiceUrl
     """Where the engine listens, without a path."""
 
-    model: str | None = Field(default=None, min_length=1, max_length=200)
+    model: str | None = Field(default=None, pattern=r"^[!-~]{1,200}$")
     """The name under which `/v1/models` lists it; each kind has a default."""
 
     language: str | None = Field(default=None, min_length=2, max_length=64)
     """Sent when the client names none. `parakeet-nim` needs one (`en-US` unless set); `parakeet` may detect it."""
 
-    api_key: SecretStr | None = None
+    api_key: Annotated[SecretStr, AfterValidator(_is_a_key)] | None = None
     """Sent to the engine as a Bearer token. Clients never see it."""
 
-    longest: float | None = Field(default=None, gt=1)
+    longest: float | None = Field(default=None, gt=1, le=86_400)
     """Seconds of sound that one request to the engine may hold; longer texts and recordings are cut.
     Each kind has a default: `magpie` 20, `parakeet` 1200, `parakeet-nim` 600."""
 
@@ -62,7 +69,7 @@ class UpstreamSettings(Section):
     """Containers, such as `["mp3", "flac"]`, that a transcribing engine gets as they came.
     Everything else is decoded for it, to 16 kHz mono WAV."""
 
-    timeout: float = Field(default=300, gt=0)
+    timeout: float = Field(default=300, gt=0, le=86_400)
     """Seconds to wait between two pieces of an answer; the first piece of a long recording takes longest."""
 
 
@@ -95,10 +102,10 @@ class UploadsSettings(Section):
     spool_bytes: int = Field(default=1024 * 1024, ge=0)
     """Bytes of one upload that are kept in memory; the rest waits in a temporary file."""
 
-    max_seconds: float = Field(default=4 * 3600, gt=0)
+    max_seconds: float = Field(default=4 * 3600, gt=0, le=7 * 86_400)
     """The longest recording, in seconds of sound. A small file can hold days of it."""
 
-    decode_timeout: float = Field(default=120, gt=0)
+    decode_timeout: float = Field(default=120, gt=0, le=3600)
     """Seconds that decoding one upload may take."""
 
 
@@ -119,7 +126,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8090, ge=0, le=65535)
     """Port to listen on. 0 takes any free one."""
 
-    drain: float = Field(default=10, ge=0)
+    drain: float = Field(default=10, ge=0, le=3600)
     """Seconds that answers under way may take to finish after SIGTERM."""
 
     upstreams: dict[UpstreamName, UpstreamSettings] = {}

@@ -102,7 +102,8 @@ def _sentence(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "string_pattern_mismatch":
-        return f"{name}: a name is made of letters, digits, - and _"
+        plain = "visible ASCII characters" if path[-1] == "model" else "letters, digits, - and _"
+        return f"{name}: a name is made of {plain}"
     return f"{name}: {error['msg'].removeprefix('Value error, ')}"
 
 

@@ -53,11 +53,17 @@ class EmbeddedEngine:
 
     async def ready(self) -> None:
         """Return once it has loaded its model, by waiting for its first answer."""
-        port = self._socket.getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /health HTTP/1.0\r\n\r\n")
-        await reader.readline()
-        writer.close()
+        while not await self._first_line():  # noqa: ASYNC110 (another process has no event to wait for)
+            await asyncio.sleep(0.1)
+
+    async def _first_line(self) -> bytes:
+        """Of its answer; nothing if it died meanwhile."""
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._socket.getsockname()[1])
+            with contextlib.closing(writer):
+                writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+                return await reader.readline()
+        return b""
 
     async def stop(self) -> None:
         if self._watching:
@@ -91,7 +97,10 @@ class EmbeddedEngine:
             log.warning("embedded engine died", engine=self.kind, exit_code=code, starting_again_in=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
-            await self._spawn(lifeline)
+            try:
+                await self._spawn(lifeline)
+            except OSError as exc:  # out of memory or processes, say: it may pass
+                log.warning("embedded engine not started", engine=self.kind, reason=str(exc))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

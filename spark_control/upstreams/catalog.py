@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from spark_control.errors import GatewayError, InvalidRequest, NotFound, Unavailable
+from spark_control.errors import GatewayError, InvalidRequest, NotFound, TimedOut, Unavailable
 from spark_control.upstreams.base import SpeechDialect, TranscriptionDialect, Voice
 from spark_control.upstreams.client import Upstream
 from spark_control.upstreams.voices import find_voice
@@ -15,6 +15,7 @@ from spark_control.upstreams.voices import find_voice
 log = structlog.get_logger()
 
 _LIST_BYTES = 4 * 1024 * 1024
+_LIST_SECONDS = 5.0
 
 
 class Catalog:
@@ -32,6 +33,7 @@ class Catalog:
         self.listener = listener
         self.own_names = own_names
         self.voices: tuple[Voice, ...] = ()
+        self._refreshing: asyncio.Task[None] | None = None
         self._default_voice = default_voice
 
     async def voice(self, asked: str | None) -> Voice:
@@ -57,13 +59,26 @@ class Catalog:
         return find_voice(name, self.voices, self.own_names, openai)
 
     async def refresh(self) -> None:
-        """Ask the speaker for its voices. On failure the old ones stay, and the GatewayError is the caller's."""
+        """Ask the speaker for its voices. On failure the old ones stay, and the GatewayError is the caller's.
+
+        Whoever comes second joins the asking that is under way.
+        """
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh())
+            # Looked at even if all who waited have gone; else asyncio complains of an error nobody saw.
+            self._refreshing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(self._refreshing)
+
+    async def _refresh(self) -> None:
         if self.speaker is None:
             return
-        body = await self.speaker.fetch(self.speaker.dialect.voices_request, _LIST_BYTES)
         try:
+            async with asyncio.timeout(_LIST_SECONDS):
+                body = await self.speaker.fetch(self.speaker.dialect.voices_request, _LIST_BYTES)
             voices = self.speaker.dialect.read_voices(body)
-        except ValueError:
+        except TimeoutError:
+            raise TimedOut("The text-to-speech engine did not tell its voices in time.") from None
+        except (ValueError, RecursionError):
             raise self.speaker.garbage() from None
         if not voices:
             raise self.speaker.garbage()
@@ -76,4 +91,6 @@ class Catalog:
                 await self.refresh()
             except GatewayError as exc:
                 log.warning("voices not refreshed", reason=exc.message)
+            except Exception:  # a surprise today must not mean that nobody asks again
+                log.exception("voices not refreshed")
             await asyncio.sleep(interval if self.voices else min(interval, 2.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
 import aiohttp
@@ -137,8 +137,10 @@ class Upstream(Generic[DialectT]):
             response = await self._keep_trying(build, exc, began)
         answer = Answer(response, self.dialect.title)
         if response.status_code >= 300:
+            body = b""
             try:
-                body = await answer.begin(_REFUSAL_BYTES)
+                with suppress(UpstreamError):  # the status says enough
+                    body = await answer.begin(_REFUSAL_BYTES)
             finally:
                 await answer.aclose()
             raise refusal(self.dialect.title, response.status_code, response.headers, body)
@@ -228,7 +230,8 @@ def translated(title: str) -> Iterator[None]:
     """Let the network's errors out of here as the gateway's."""
     try:
         yield
-    except (httpx.HTTPError, aiohttp.ClientError) as exc:
+    except (httpx.HTTPError, aiohttp.ClientError, ValueError) as exc:
+        # ValueError: headers and reason phrases that are no text.
         raise _translation(exc, title) from exc
 
 

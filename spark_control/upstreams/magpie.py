@@ -73,12 +73,13 @@ class Magpie:
         groups = json.loads(body)
         if not isinstance(groups, dict):
             raise ValueError("not a voice list")
+        lists = [group.get("voices") for group in groups.values() if isinstance(group, dict)]
         names = [
             name
-            for group in groups.values()
-            if isinstance(group, dict)
-            for name in group.get("voices") or ()
-            if isinstance(name, str)
+            for names in lists
+            if isinstance(names, list)
+            for name in names
+            if isinstance(name, str) and name.isprintable()
         ]
         return tuple(voice_named(name) for name in dict.fromkeys(names))
 
@@ -111,4 +112,5 @@ def paced(text: str, speed: float) -> str:
     """The text, wrapped in SSML where it must be spoken faster or slower: Magpie has no speed of its own."""
     if speed == 1.0:
         return text
-    return f'<speak><prosody rate="{speed:.0%}">{escape(text)}</prosody></speak>'
+    legal = "".join(each for each in text if each.isprintable() or each in "\t\n\r")
+    return f'<speak><prosody rate="{speed:.0%}">{escape(legal)}</prosody></speak>'

@@ -18,8 +18,11 @@ from spark_control.errors import (
 
 _QUOTED_CHARACTERS = 200
 _GIVES_SOMETHING_AWAY = re.compile(
-    r"https?:|[\\/]\w+[\\/]|Traceback|\d+\.\d+\.\d+\.\d+|Bearer|0x[0-9a-f]{6}", re.IGNORECASE
+    r"https?:|[\\/]\w+[\\/]|Traceback|\d+\.\d+\.\d+\.\d+|\w:\d{2,5}\b|0x[0-9a-f]{6}"
+    r"|Bearer|(token|key|secret|password)\s*[=:]",
+    re.IGNORECASE,
 )
+"""Addresses, paths, stack traces, keys."""
 
 
 def refusal(title: str, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
@@ -62,10 +65,10 @@ def stated_reason(body: bytes) -> str | None:
     """The engine's own words, from any of the shapes engines use; None if there are none fit to show."""
     try:
         said: object = json.loads(body)
-    except ValueError:
-        said = None
-    text = " ".join(_text_in(said).split())[:_QUOTED_CHARACTERS]
-    return None if not text or _GIVES_SOMETHING_AWAY.search(text) else text
+        text = " ".join(_text_in(said).split())[:_QUOTED_CHARACTERS]
+    except (ValueError, RecursionError):
+        return None
+    return None if not text.isprintable() or not text or _GIVES_SOMETHING_AWAY.search(text) else text
 
 
 def _text_in(said: object) -> str:
