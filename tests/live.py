@@ -11,13 +11,15 @@ from typing import Any
 
 import uvicorn
 
+from spark_control.guarded_http import GuardedHttp
+
 
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
     """Run an ASGI application on a free loopback port; the value is its base URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=1, http="httptools"
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=1, http=GuardedHttp
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

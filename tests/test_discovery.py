@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from spark_control.settings import Settings
@@ -158,7 +160,19 @@ def test_voices_that_were_known_outlive_the_engine(gateway_with, magpie):
         assert len(knows_voices(gateway)) == len(VOICES)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"en-US": {"voices": []}}', b'{"a": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"en-US": {"voices": []}}',
+        b'{"a": 1}',
+        b'{"a": {"voices": 5}}',
+        b'{"a": {"voices": ["\\ud800", "a\\r\\nb"]}}',
+        b"[" * 100_000,
+    ],
+)
 def test_a_voice_list_that_makes_no_sense_is_the_engine_s_fault(gateway_with, magpie, body):
     magpie.voices_fault = Fault(200, body)
     with gateway_with() as gateway:
@@ -172,3 +186,24 @@ def test_lists_need_no_key_and_take_any(gateway, path):
     assert gateway.get(path).status_code == 200
     assert gateway.get(path, headers={"authorization": "Bearer"}).status_code == 200
     assert gateway.get(path, headers={"authorization": "Bearer anything"}).status_code == 200
+
+
+def test_a_surprise_does_not_end_the_asking(gateway_with, magpie, monkeypatch):
+    monkeypatch.setattr("spark_control.upstreams.magpie.Magpie.read_voices", lambda *_: 1 / 0)
+    with gateway_with() as gateway:
+        eventually(lambda: magpie.listed)
+        monkeypatch.undo()
+        eventually(lambda: knows_voices(gateway))
+
+
+def test_a_hundred_requests_without_voices_are_one_question(gateway_with, magpie):
+    magpie.voices_fault = Slow()
+    with gateway_with() as gateway, ThreadPoolExecutor(20) as clients:
+        asking = [
+            clients.submit(gateway.post, "/v1/audio/speech", json={"input": "Hello"}) for _ in range(20)
+        ]
+        assert magpie.voices_fault.arrived.wait(5)
+        magpie.voices_fault.released.set()
+        assert {each.result().status_code for each in asking} == {502}, "the list that came was empty"
+
+    assert magpie.listed <= 3

@@ -95,6 +95,13 @@ def test_an_upstream_may_come_from_the_environment_alone():
     assert settings.voices == {"kitchen": "Magpie-Multilingual.EN-US.Leo"}
 
 
+def test_a_key_read_from_a_file_may_end_with_a_newline():
+    key = load(FILE.replace('"hush"', '"hush\\n"')).upstreams["parakeet"].api_key
+
+    assert key is not None
+    assert key.get_secret_value() == "hush"
+
+
 def test_keys_are_not_shown_when_settings_are_printed():
     assert "hush" not in repr(load(FILE))
 
@@ -121,6 +128,10 @@ def test_keys_are_not_shown_when_settings_are_printed():
         ("port = 70000", "port: Input should be less than or equal to 65535"),
         ("port = 'many'", "port: Input should be a valid integer"),
         ("port = ", "is not TOML"),
+        ("[upstreams.m]\nkind = 'magpie'\nurl = 'http://a:1'\napi_key = 'schlüssel'", "visible ASCII"),
+        ("[upstreams.m]\nkind = 'magpie'\nurl = 'http://a:1'\nmodel = '日本語'", "visible ASCII"),
+        ("[upstreams.m]\nkind = 'magpie'\nurl = 'http://a:1'\ntimeout = inf", "less than or equal to 86400"),
+        ("drain = inf", "less than or equal to 3600"),
     ],
 )
 def test_a_wrong_file_is_explained(text, sentence):

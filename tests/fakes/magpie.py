@@ -58,6 +58,7 @@ class FakeMagpie:
         self.fault_for: Callable[[int], Fault | None] | None = None
         self.voices_fault: Fault | None = None
         self.linger = 0.0
+        self.listed = 0
         self.most_at_once = 0
         self._at_once = 0
 
@@ -92,6 +93,7 @@ class FakeMagpie:
         return None
 
     async def _list_voices(self, _: Request) -> Response:
+        self.listed += 1
         if self.voices_fault:
             return self.voices_fault.response(b"{}")
         return JSONResponse({"en-US,es-US,fr-FR,de-DE": {"voices": VOICES}})

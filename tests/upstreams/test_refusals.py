@@ -33,6 +33,9 @@ from spark_control.upstreams.refusals import refusal, stated_reason
         ({"detail": "/opt/nim/models/x missing"}, None),
         ({"detail": "C:\\\\models\\\\x missing"}, None),
         ({"detail": "connect to 10.0.0.5 failed"}, None),
+        ({"detail": "spark-1.local:50051 refused"}, None),
+        ({"detail": "denied; token=abc"}, None),
+        ({"detail": "odd \ud800 letters"}, None),
     ],
 )
 def test_the_engine_s_own_words_are_found_in_any_shape_unless_they_give_something_away(body, reason):
