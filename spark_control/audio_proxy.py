@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack
+from typing import Any
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from spark_control import events
-from spark_control.errors import ClientGone, InvalidRequest, NotConfigured, Stalled, TooLarge
+from spark_control.errors import ClientGone, InvalidRequest, NotConfigured, TooLarge
 from spark_control.form import Form, read_form
 from spark_control.heard_answers import TranscriptEvents
 from spark_control.hearing import Hearing
@@ -27,18 +28,26 @@ from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.relay import Relay, leaving_cancels
 
 _JSON_BYTES = 4 * 1024 * 1024
-_STALL = 60.0
-"""Seconds that a client may pause in the middle of its request."""
-
 _FORM_OVERHEAD = 1024 * 1024
 """Bytes a form may have besides its file."""
+
+
+class PlainRoute(APIRoute):
+    """A route whose function takes the request and gives the response: nothing for FastAPI to work out each time."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        async def handle(request: Request) -> Response:
+            response: Response = await self.endpoint(request)
+            return response
+
+        return handle
 
 
 def build_audio_router(
     catalog: Catalog, speaking: Speaking | None, hearing: Hearing | None, uploads: UploadsSettings
 ) -> APIRouter:
     """`POST /v1/audio/…`; either engine may be missing, which its routes answer with 404."""
-    router = APIRouter(prefix="/v1/audio", tags=["audio"])
+    router = APIRouter(prefix="/v1/audio", tags=["audio"], route_class=PlainRoute)
     _route_transcriptions(router, hearing, uploads)
     _route_speech(router, catalog, speaking)
     return router
@@ -81,7 +90,6 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         )
         return Relay(lines, lines.headers)
 
-    @router.get("/voices/{voice_id:path}/preview", response_class=Response)
     async def preview(voice_id: str, request: Request, response_format: str = "mp3") -> Response:
         """A short sample of a voice, in its own language."""
         speaking = spoken()
@@ -90,6 +98,9 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         async with leaving_cancels(request.receive):
             sound = await speaking.start(body)
         return Relay(sound, sound.headers)
+
+    path = "/voices/{voice_id:path}/preview"
+    router.add_api_route(path, preview, response_class=Response, route_class_override=APIRoute)
 
 
 def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: UploadsSettings) -> None:
@@ -117,7 +128,7 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
         return JSONResponse(answer, headers=headers)
 
     @router.post("/translations", response_class=Response)
-    async def translations() -> Response:
+    async def translations(_: Request) -> Response:
         """No engine that this gateway knows translates."""
         message = "No engine here translates; /v1/audio/transcriptions writes down what was said."
         raise InvalidRequest(message, code="unsupported_operation")
@@ -155,19 +166,13 @@ async def _arriving(request: Request, most: int, code: str) -> AsyncIterator[byt
     came = int(declared) if declared.isdigit() else 0
     if came <= most:
         came = 0
-        pieces = request.stream()
-        while came <= most and (piece := await _next(pieces)) is not None:
-            came += len(piece)
-            yield piece
+        try:
+            async for piece in request.stream():
+                came += len(piece)
+                if came > most:
+                    break
+                yield piece
+        except ClientDisconnect:
+            raise ClientGone("The client left in the middle of its request.") from None
     if came > most:
         raise TooLarge(f"This is larger than the {megabytes(most)} that a request may have here.", code=code)
-
-
-async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
-    try:
-        async with asyncio.timeout(_STALL):
-            return await anext(pieces, None)
-    except TimeoutError:
-        raise Stalled(f"Nothing more of this request came for {_STALL:.0f} seconds.") from None
-    except ClientDisconnect:
-        raise ClientGone("The client left in the middle of its request.") from None

@@ -89,16 +89,6 @@ class TooLarge(InvalidRequest):
         super().__init__(message, code=code, param=param, headers={"connection": "close"})
 
 
-class Stalled(InvalidRequest):
-    """The client stopped in the middle of its request."""
-
-    status = 408
-    code = "request_timeout"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, headers={"connection": "close"})
-
-
 class Unprocessable(InvalidRequest):
     """A parameter of the wrong form."""
 

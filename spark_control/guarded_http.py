@@ -17,6 +17,9 @@ HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 15.0
 """Seconds from a request's first byte, or from the connection, to the end of its headers."""
 
+PAUSE_SECONDS = 60.0
+"""Seconds that a client may pause in the middle of its body."""
+
 
 class GuardedHttp(HttpToolsProtocol):
     """One connection."""
@@ -28,16 +31,19 @@ class GuardedHttp(HttpToolsProtocol):
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._came_at = self._loop.time()
         super().connection_made(transport)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_has_come()
+        self._has_come()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
+        self._came_at = self._loop.time()
         super().data_received(data)
         # An endless URL, or one endless header, ends no line that could be counted.
         if self._in_head and not self._deaf and not self.transport.is_closing():
@@ -73,7 +79,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self._deaf:
             return
         self._in_head = False
-        self._head_has_come()
+        self._expect_body()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -82,16 +88,29 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self._deaf:
+            self._has_come()
             super().on_message_complete()
 
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _expect_head(self) -> None:
-        self._head_has_come()
-        self._late = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._give_up)
+        self._has_come()
+        self._late = self._loop.call_later(HEAD_SECONDS, self._give_up)
 
-    def _head_has_come(self) -> None:
+    def _expect_body(self) -> None:
+        """Look once in a while whether more of it came, which is cheaper than a new timer for each piece."""
+        self._has_come()
+        self._late = self._loop.call_later(PAUSE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        # While reading is paused it is the gateway that takes its time.
+        if self._loop.time() - self._came_at < PAUSE_SECONDS or self.flow.read_paused:
+            self._expect_body()
+        else:
+            self._give_up()
+
+    def _has_come(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None

@@ -75,6 +75,9 @@ class Spool:
 
     async def head(self, count: int) -> bytes:
         """The first `count` bytes, fewer if there are no more."""
+        held = self.in_memory
+        if held is not None:
+            return held[:count]
         async for piece in self.pieces(0, count):
             return piece[:count]
         return b""

@@ -32,6 +32,9 @@ _PIECE = 64 * 1024
 
 _REFUSAL_BYTES = 64 * 1024
 
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "spark-control"}
+"""Sent to every engine: sound does not compress, and is passed on as it comes."""
+
 DialectT = TypeVar("DialectT", bound=Dialect, covariant=True)
 
 # First match wins, so the specific ones come first. aiohttp's errors are asked
@@ -85,7 +88,7 @@ class EngineTransport(AiohttpTransport):
 def _session() -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
     # No cookies: one client's must never reach another through an engine.
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=_HEADERS)
 
 
 class Upstream(Generic[DialectT]):
@@ -112,9 +115,7 @@ class Upstream(Generic[DialectT]):
         self.concurrency = concurrency
         self.accepts = frozenset(accepts)
         self._client = client
-        self._headers = {"accept-encoding": "identity", "user-agent": "spark-control"}
-        if api_key:
-            self._headers["authorization"] = f"Bearer {api_key}"
+        self._bearer = f"Bearer {api_key}" if api_key else None
         self._timeout = httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT).as_dict()
         self._attempts = stop_after_attempt(connect_attempts)
         self._connecting = AsyncRetrying(
@@ -188,7 +189,8 @@ class Upstream(Generic[DialectT]):
 
     async def _send_once(self, build: Callable[[], httpx.Request]) -> httpx.Response:
         request = build()
-        request.headers.update(self._headers)
+        if self._bearer:
+            request.headers["authorization"] = self._bearer
         request.extensions["timeout"] = self._timeout
         with translated(self.dialect.title):
             return await self._client.send(request, stream=True)
