@@ -1,4 +1,4 @@
-"""The gateway's speed beside its peers': `python -m bench.relay`, with `--quick` for a look of a minute."""
+"""The gateway's speed beside its peers': `python -m bench.relay`, with `--quick` for a short look."""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ import httpx
 from spark_control.engines.embedded import missing_extra
 from spark_control.errors import GatewayError
 from spark_control.settings import Settings
-from spark_control.upstreams import build_upstream
-from spark_control.upstreams.base import Dialect
+from spark_control.upstreams import build_upstream, first_speaker
+from spark_control.upstreams.base import Dialect, SpeechDialect
+from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import Upstream, open_client
 
 _ENOUGH = 1024 * 1024
@@ -39,7 +40,29 @@ def check_upstreams(settings: Settings, transport: httpx.AsyncBaseTransport | No
 async def _ask_all(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> list[Finding]:
     async with open_client(transport) as client:
         upstreams = [build_upstream(name, each, client) for name, each in settings.upstreams.items()]
-        return list(await asyncio.gather(*map(_ask, upstreams)))
+        findings = list(await asyncio.gather(*map(_ask, upstreams)))
+        return [*findings, *await _names(settings, first_speaker(settings.upstreams, client))]
+
+
+async def _names(settings: Settings, speaker: Upstream[SpeechDialect] | None) -> list[Finding]:
+    """What is wrong with the names of voices in the settings, as far as the engine can tell now."""
+    catalog = Catalog(speaker, None, own_names=settings.voices, default_voice=settings.speech.default_voice)
+    try:
+        await catalog.refresh()
+    except GatewayError:
+        return []  # its own line says so
+    if speaker is None:
+        return []
+    asked = {f"voices.{name}": name for name in settings.voices} | {"speech.default_voice": None}
+    return [finding for setting, name in asked.items() for finding in _unknown(catalog, setting, name)]
+
+
+def _unknown(catalog: Catalog, setting: str, name: str | None) -> list[Finding]:
+    try:
+        catalog.known_voice(name)
+    except GatewayError as exc:
+        return [Finding(good=False, text=f"{setting}: {exc.message}")]
+    return []
 
 
 async def _ask(upstream: Upstream[Dialect]) -> Finding:

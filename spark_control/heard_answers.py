@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, aclosing
 
 from spark_control import events
-from spark_control.hearing import Hearing, Prepared, joined
+from spark_control.hearing import Hearing
+from spark_control.prepared import Prepared
 from spark_control.transcription_form import Wanted
+from spark_control.transcripts import joined
 from spark_control.upstreams.base import Transcript
 
 

@@ -11,21 +11,23 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from spark_control import events
 from spark_control.ahead import in_order
-from spark_control.audio.decode import canonical_header, is_canonical, refuse_longer, to_canonical
-from spark_control.audio.formats import ENOUGH_TO_SNIFF, WAV, Format, sniff
-from spark_control.audio.silences import RATE, is_audible, quietest
+from spark_control.audio.decode import is_canonical, refuse_longer, to_canonical
+from spark_control.audio.formats import ENOUGH_TO_SNIFF, WAV, sniff
+from spark_control.audio.silences import RATE
 from spark_control.audio.wav import read_header
 from spark_control.errors import UpstreamError
+from spark_control.prepared import Part, Prepared, in_parts, recording_of
 from spark_control.settings import UploadsSettings
 from spark_control.transcription_form import Wanted
-from spark_control.uploads import Clip, Source, Spool, Upload
-from spark_control.upstreams.base import Recording, Segment, Transcript, TranscriptionDialect
+from spark_control.transcripts import joined, shifted, with_segments
+from spark_control.uploads import Spool, Upload
+from spark_control.upstreams.base import Transcript, TranscriptionDialect
 from spark_control.upstreams.client import Answer, Upstream
 
 log = structlog.get_logger()
@@ -34,50 +36,8 @@ _WAV_HEAD = 4096
 """Bytes in which a WAV file's header is looked for."""
 
 _TRANSCRIPT_BYTES = 64 * 1024 * 1024
-_BYTES_PER_SECOND = 2 * RATE
-_LOOK_BACK = 20
-"""Seconds before an engine's limit in which a quiet place to cut is looked for."""
-
-_LISTEN_FOR = 60
-"""Seconds of a recording without words that are looked at for sound."""
-
 Heard = str | Transcript
 """A piece of text as the engine hears it, or all that it heard of one part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A stretch of the recording. `start` is where it begins, in seconds."""
-
-    start: float
-    recording: Recording
-
-
-class Prepared:
-    """A recording as its engine gets it. Whoever holds it closes it."""
-
-    def __init__(self, parts: list[Part], seconds: float | None, pcm: Spool | None, data_starts: int) -> None:
-        self.parts = parts
-        self.seconds = seconds
-        self._pcm = pcm
-        self._data_starts = data_starts
-        self._own: Spool | None = None
-
-    def owning(self, spool: Spool) -> Prepared:
-        self._own = spool
-        return self
-
-    async def audible(self) -> bool:
-        """Whether there is sound in its first minute; False where nobody can tell."""
-        if self._pcm is None:
-            return False
-        end = self._data_starts + _LISTEN_FOR * _BYTES_PER_SECOND
-        begun = b"".join([piece async for piece in self._pcm.pieces(self._data_starts, end)])
-        return await asyncio.to_thread(is_audible, begun)
-
-    def close(self) -> None:
-        if self._own:
-            self._own.close()
 
 
 class Hearing:
@@ -104,14 +64,18 @@ class Hearing:
         if header and is_canonical(header) and header.duration(upload.size) > 0:
             refuse_longer(header.duration(upload.size), self._uploads.max_seconds)
             samples = int(header.duration(upload.size) * RATE)
-            return await self._canonical(upload, header.data_starts, samples * 2, wanted, whole=upload)
+            return await in_parts(
+                upload, header.data_starts, samples * 2, wanted, longest=self._listener.longest, whole=upload
+            )
         if format_ and format_.name in self._listener.accepts:
             duration = header.duration(upload.size) if header else None
-            return Prepared([Part(0.0, _recording(upload, format_, duration, wanted))], duration, None, 0)
+            return Prepared([Part(0.0, recording_of(upload, format_, duration, wanted))], duration, None, 0)
         spool = Spool(self._uploads.spool_bytes)
         try:
             await self._decode(upload, spool)
-            prepared = await self._canonical(spool, 0, spool.size, wanted, whole=None)
+            prepared = await in_parts(
+                spool, 0, spool.size, wanted, longest=self._listener.longest, whole=None
+            )
         except BaseException:
             spool.close()
             raise
@@ -222,75 +186,3 @@ class Hearing:
             # The thread reads the upload until it notices, so nobody may close it before.
             await asyncio.wait([decoding])
             raise
-
-    async def _canonical(
-        self, pcm: Spool, start: int, size: int, wanted: Wanted, *, whole: Upload | None
-    ) -> Prepared:
-        """Parts of the samples at `start` in `pcm`: one if the engine takes them all, `whole` if that is a file."""
-        end = start + size
-        longest = int(self._listener.longest * RATE) * 2
-        cuts = [start]
-        while end - cuts[-1] > longest:
-            cuts.append(await _cut(pcm, cuts[-1], cuts[-1] + longest))
-        parts = [
-            Part((begin - start) / _BYTES_PER_SECOND, _clip(pcm, begin, finish, wanted))
-            for begin, finish in zip(cuts, [*cuts[1:], end], strict=True)
-        ]
-        if whole is not None and len(parts) == 1:
-            parts = [Part(0.0, _recording(whole, WAV, size / _BYTES_PER_SECOND, wanted))]
-        return Prepared(parts, size / _BYTES_PER_SECOND, pcm, start)
-
-
-async def _cut(pcm: Spool, start: int, latest: int) -> int:
-    """The quietest place shortly before `latest`."""
-    earliest = max(start + _BYTES_PER_SECOND, latest - _LOOK_BACK * _BYTES_PER_SECOND)
-    tail = b"".join([piece async for piece in pcm.pieces(earliest, latest)])
-    return earliest + await asyncio.to_thread(quietest, tail)
-
-
-def _clip(pcm: Spool, start: int, end: int, wanted: Wanted) -> Recording:
-    source = Clip(canonical_header(end - start), pcm, start, end)
-    return _recording(source, WAV, (end - start) / _BYTES_PER_SECOND, wanted)
-
-
-def _recording(source: Source, format_: Format, duration: float | None, wanted: Wanted) -> Recording:
-    return Recording(source, format_, duration, wanted.language, wanted.prompt, wanted.temperature)
-
-
-def with_segments(transcript: Transcript, seconds: float | None) -> Transcript:
-    """The same, with one segment over the words, or over all `seconds`, where the engine told none."""
-    if transcript.segments or not transcript.text:
-        return transcript
-    words = transcript.words
-    start = words[0].start if words else 0.0
-    end = words[-1].end if words else seconds or transcript.duration or 0.0
-    return replace(transcript, segments=(Segment(transcript.text, start, end),))
-
-
-def shifted(transcript: Transcript, start: float) -> Transcript:
-    """The same, with its times in the whole recording."""
-    if not start:
-        return transcript
-    return replace(
-        transcript,
-        segments=tuple(
-            replace(each, start=each.start + start, end=each.end + start) for each in transcript.segments
-        ),
-        words=tuple(
-            replace(each, start=each.start + start, end=each.end + start) for each in transcript.words
-        ),
-    )
-
-
-def joined(parts: list[Transcript]) -> Transcript:
-    """One transcript of several, in order."""
-    if len(parts) == 1:
-        return parts[0]
-    durations = [part.duration for part in parts if part.duration is not None]
-    return Transcript(
-        text=" ".join(part.text for part in parts if part.text),
-        language=next((part.language for part in parts if part.language), None),
-        duration=sum(durations) if durations else None,
-        segments=tuple(segment for part in parts for segment in part.segments),
-        words=tuple(word for part in parts for word in part.words),
-    )

@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from spark_control import events
 from spark_control.errors import GatewayError
-from spark_control.speaking import Sound
+from spark_control.sound import Sound
 
 _TRIPLES = 3
 """Bytes that make a whole group of base64."""

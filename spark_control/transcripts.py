@@ -1,9 +1,9 @@
-"""Pure: a transcript in the shapes that clients read."""
+"""Pure: transcripts of parts made one, and one in the shapes that clients read."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from spark_control.audio.subtitles import Cue, srt, vtt
 from spark_control.transcription_form import Wanted
@@ -53,3 +53,42 @@ def _segment(number: int, segment: Segment) -> dict[str, object]:
 
 def _cues(transcript: Transcript) -> list[Cue]:
     return [Cue(segment.start, segment.end, segment.text) for segment in transcript.segments]
+
+
+def with_segments(transcript: Transcript, seconds: float | None) -> Transcript:
+    """The same, with one segment over the words, or over all `seconds`, where the engine told none."""
+    if transcript.segments or not transcript.text:
+        return transcript
+    words = transcript.words
+    start = words[0].start if words else 0.0
+    end = words[-1].end if words else seconds or transcript.duration or 0.0
+    return replace(transcript, segments=(Segment(transcript.text, start, end),))
+
+
+def shifted(transcript: Transcript, start: float) -> Transcript:
+    """The same, with its times in the whole recording."""
+    if not start:
+        return transcript
+    return replace(
+        transcript,
+        segments=tuple(
+            replace(each, start=each.start + start, end=each.end + start) for each in transcript.segments
+        ),
+        words=tuple(
+            replace(each, start=each.start + start, end=each.end + start) for each in transcript.words
+        ),
+    )
+
+
+def joined(parts: list[Transcript]) -> Transcript:
+    """One transcript of several, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    durations = [part.duration for part in parts if part.duration is not None]
+    return Transcript(
+        text=" ".join(part.text for part in parts if part.text),
+        language=next((part.language for part in parts if part.language), None),
+        duration=sum(durations) if durations else None,
+        segments=tuple(segment for part in parts for segment in part.segments),
+        words=tuple(word for part in parts for word in part.words),
+    )

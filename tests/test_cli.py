@@ -108,6 +108,19 @@ def test_check_has_a_line_for_each_engine(run, tmp_path, upstreams):
     assert ended.returncode == 1
 
 
+def test_check_finds_names_of_voices_that_are_not_there(run, tmp_path, upstreams):
+    config(tmp_path, here=upstreams["magpie"]["url"])
+    with (tmp_path / "spark-control.toml").open("a") as file:
+        file.write(f'[voices]\nkitchen = "{VOICES[0]}"\nbath = "Nobody"\n[speech]\ndefault_voice = "noone"\n')
+    ended = run("check")
+
+    assert ended.returncode == 1
+    wrong = [line for line in ended.stdout.splitlines() if line.startswith("WRONG")]
+    assert wrong[0].startswith("WRONG voices.bath: The settings give 'bath' the voice 'Nobody'")
+    assert wrong[1].startswith("WRONG speech.default_voice: There is no voice 'noone'.")
+    assert len(wrong) == 2
+
+
 def test_check_is_content_when_all_is_well(run, tmp_path, upstreams):
     config(tmp_path, here=upstreams["magpie"]["url"])
 

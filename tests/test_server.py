@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
+from spark_control.server import create_app
 from spark_control.settings import Settings
 from tests.conftest import live_gateway
-from tests.live import unused_port
+from tests.live import serving, unused_port
 from tests.sounds import wav
 
 SPEECH = {"input": "Hello", "voice": "alloy"}
@@ -148,6 +150,20 @@ def test_a_bug_is_a_500_without_its_insides(gateway_with, monkeypatch):
     assert (answer.status_code, envelope(answer)["code"]) == (500, "internal_error")
     assert answer.headers["x-request-id"].startswith("req_")
     assert "division" not in answer.text
+
+
+def test_a_parameter_of_the_wrong_form_is_a_422_in_the_envelope():
+    app = create_app(Settings())
+
+    @app.get("/numbered/{number}")
+    async def numbered(number: int) -> int:
+        return number
+
+    with serving(app) as url:
+        answer = httpx.get(f"{url}/numbered/seven")
+
+    error = envelope(answer)
+    assert (answer.status_code, error["code"], error["param"]) == (422, "invalid_parameter", "number")
 
 
 def test_health_is_the_text_ok_and_liveness_is_json(gateway):
