@@ -15,8 +15,6 @@ from tests.fakes.faults import Slow
 from tests.live import eventually
 from tests.processes import children, lives, serve, spark_control
 
-pytest.importorskip("pocketsphinx", reason="the embedded engines need the extra `engines`")
-
 SPEECH = {"input": "The train leaves at noon.", "voice": "alloy", "response_format": "wav"}
 
 

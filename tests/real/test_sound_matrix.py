@@ -12,8 +12,6 @@ from tests.conftest import need
 from tests.processes import serve
 from tests.words import SENTENCES, word_error
 
-pytest.importorskip("pocketsphinx", reason="the embedded engines need the extra `engines`")
-
 FORMATS = {
     "wav": ("pcm_s16le", 22_050),
     "mp3": ("mp3", 22_050),

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import openai
-import pytest
 
 from tests.processes import serve
 from tests.words import SENTENCES, word_error
-
-pytest.importorskip("pocketsphinx", reason="the embedded engines need the extra `engines`")
 
 
 def test_what_is_said_is_heard(tmp_path):
