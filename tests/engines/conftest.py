@@ -12,9 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-for library in ("av", "espeakng_loader", "numpy", "pocketsphinx"):
-    pytest.importorskip(library, reason=f"the engines extra is not installed: no {library}")
-
 ROOT = Path(__file__).parents[2]
 SERVE = """
 import sys

@@ -26,8 +26,7 @@ CLIP = wav(1.0)
 def told(gateway, tmp_path):
     node = need("node", "nodejs")
     if not (PACKAGES / "openai").is_dir():
-        need("npm", "npm")
-        pytest.fail(f"npm's openai package is not in {PACKAGES}; `make test` puts it there")
+        need("openai (an npm package)", "npm, with which `make test` installs it,")
     eventually(lambda: gateway.get("/v1/audio/voices").json()["voices"])
     (tmp_path / "clip.wav").write_bytes(CLIP)
     ended = subprocess.run(
