@@ -78,10 +78,15 @@ class _Shelf:
         for entry in self.models():
             speaks = entry["task"] == "text-to-speech"
             if asked == entry["id"] or asked in (SPEAKER_NAMES if speaks else LISTENER_NAMES):
-                return {**entry, "voices": list(self.voices())} if speaks else entry
+                return {**entry, "voices": list(self.voices()) or self._openai_voices()} if speaks else entry
         raise NotFound(
             f"There is no model {asked[:80]!r}; GET /v1/models lists them.", code="model_not_found"
         )
+
+    def _openai_voices(self) -> list[Entry]:
+        """OpenAI's names, which always work: for a bridge that asks once, at a moment when nobody knows the others."""
+        names = self._catalog.speaker.dialect.openai_voices if self._catalog.speaker else ()
+        return [{"id": name, "name": name, "voice_id": name, "language": None} for name in names]
 
     def voices(self) -> Iterator[Entry]:
         """The owner's own names first, then every voice of the engine."""
