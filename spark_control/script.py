@@ -28,13 +28,20 @@ class Script:
 
 
 def write_script(
-    text: str, voice: Voice, speed: float, *, longest: float, clean: bool, takes_ssml: bool, paces: bool
+    text: str,
+    voice: Voice,
+    speed: float,
+    *,
+    longest: float,
+    clean: bool,
+    takes_ssml: bool,
+    paces: tuple[float, float],
 ) -> Script:
     """Cut `text` into pieces that an engine can speak in `longest` seconds each.
 
-    SSML goes whole to an engine that `takes_ssml`. An engine that `paces` is
-    asked to speak at `speed`; for others, and for SSML, the sound's tempo is
-    changed afterwards. Raises InvalidRequest if there is nothing to say.
+    SSML goes whole to an engine that `takes_ssml`. The engine is asked to speak
+    at `speed` as far as it `paces`; beyond that, and for SSML, the sound's
+    tempo is changed afterwards. Raises InvalidRequest if there is nothing to say.
     """
     if is_ssml(text):
         if not takes_ssml:
@@ -45,7 +52,8 @@ def write_script(
     said = speakable(text) if clean else text
     if not any(map(str.isalnum, said)):
         raise InvalidRequest("There is nothing in input to say.", code="nothing_to_say", param="input")
-    own_pace = speed if paces else 1.0
+    slowest, fastest = paces
+    own_pace = min(max(speed, slowest), fastest)
     cut = _cut(said, longest * _SAFELY * own_pace, _FIRST * own_pace)
     return Script(tuple(Speech(piece, voice, own_pace) for piece in cut), tempo=speed / own_pace)
 

@@ -127,7 +127,7 @@ def what_to_try(base: str) -> str:
 In another terminal, speak:
 
   curl {base}/audio/speech -H 'Content-Type: application/json' \\
-    -d '{{"model": "tts-1", "voice": "alloy", "input": "Please close the door and turn off the light."}}' \\
+    -d '{{"model": "tts-1", "voice": "alloy", "input": "Please turn on the lights in the kitchen."}}' \\
     -o speech.mp3
 
 and be heard:

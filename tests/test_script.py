@@ -12,7 +12,7 @@ from spark_control.upstreams.magpie import voice_named
 MIA = voice_named("Magpie-Multilingual.EN-US.Mia")
 
 
-def script(text, *, speed=1.0, longest=20.0, clean=True, takes_ssml=True, paces=True):
+def script(text, *, speed=1.0, longest=20.0, clean=True, takes_ssml=True, paces=(0.5, 2.0)):
     return write_script(text, MIA, speed, longest=longest, clean=clean, takes_ssml=takes_ssml, paces=paces)
 
 
@@ -36,11 +36,22 @@ def test_pieces_with_nothing_to_say_are_left_out():
     assert speeches[-1].text.endswith("No.")
 
 
-def test_an_engine_that_paces_is_asked_to_and_another_s_sound_is_changed_afterwards():
-    paced, stretched = script("Hello.", speed=2.0), script("Hello.", speed=2.0, paces=False)
+@pytest.mark.parametrize(
+    ("speed", "paces", "by_the_engine", "afterwards"),
+    [
+        (1.0, (0.5, 2.0), 1.0, 1.0),
+        (2.0, (0.5, 2.0), 2.0, 1.0),
+        (4.0, (0.5, 2.0), 2.0, 2.0),
+        (0.25, (0.5, 2.0), 0.5, 0.5),
+        (2.0, (1.0, 1.0), 1.0, 2.0),
+    ],
+)
+def test_an_engine_paces_as_far_as_it_can_and_the_sound_is_changed_for_the_rest(
+    speed, paces, by_the_engine, afterwards
+):
+    written = script("Hello.", speed=speed, paces=paces)
 
-    assert (paced.speeches[0].speed, paced.tempo) == (2.0, 1.0)
-    assert (stretched.speeches[0].speed, stretched.tempo) == (1.0, 2.0)
+    assert (written.speeches[0].speed, written.tempo) == (by_the_engine, afterwards)
 
 
 SSML = "<speak>Hello.</speak>"

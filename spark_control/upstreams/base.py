@@ -116,8 +116,8 @@ class SpeechDialect(Dialect, Protocol):
     def takes_ssml(self) -> bool: ...
 
     @property
-    def paces(self) -> bool:
-        """Whether the engine can speak faster and slower."""
+    def paces(self) -> tuple[float, float]:
+        """How slowly and how fast the engine can speak by itself; both 1 where it has one pace alone."""
 
     @property
     def stream_rate(self) -> int:

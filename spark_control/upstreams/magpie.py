@@ -43,7 +43,8 @@ class Magpie:
     title: ClassVar[str] = "text-to-speech"
     longest: ClassVar[float] = 20.0
     takes_ssml: ClassVar[bool] = True
-    paces: ClassVar[bool] = True
+    # SSML allows more, and engines follow it less and less.
+    paces: ClassVar[tuple[float, float]] = (0.5, 2.0)
     # The rate of Magpie's codec. Always sent, since the default differs between releases.
     stream_rate: ClassVar[int] = 22_050
     openai_voices: ClassVar[Mapping[str, str]] = {

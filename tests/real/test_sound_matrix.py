@@ -152,3 +152,15 @@ def test_every_container_is_understood_as_well_as_wav(house, spoken, plain_error
         heard.append(hear(house, path.read_bytes()))
 
     assert word_error(zip(SENTENCES, heard, strict=True)) <= plain_error + 0.10, heard
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 2.0, 4.0])
+def test_a_speed_makes_speech_about_so_much_shorter(house, tmp_path, speed):
+    """About: the engine paces by its own lights from a half to double, and pads what it says with quiet."""
+    seconds = {}
+    for asked in (1.0, speed):
+        body = {"input": SENTENCES[6], "voice": "alloy", "response_format": "flac", "speed": asked}
+        (tmp_path / "sound").write_bytes(house.post("/v1/audio/speech", json=body).content)
+        seconds[asked] = probe(tmp_path / "sound", "flac")[3]
+
+    assert seconds[1.0] / seconds[speed] == pytest.approx(speed, rel=0.35)
