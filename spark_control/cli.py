@@ -73,7 +73,7 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool) -
     type=click.Path(dir_okay=False, writable=True),
     default="speech.wav",
     show_default=True,
-    help="Where to put the sound; - is stdout.",
+    help="Where to put the sound, in the format of its ending; - is stdout, as WAV.",
 )
 @click.option("--voice", help="One of OpenAI's names, your own, or those that `spark-control voices` lists.")
 @click.option(
@@ -89,9 +89,13 @@ def say(
     text: str, output: str, voice: str | None, speed: float, gateway: str | None, config: Path | None
 ) -> None:
     """Speak TEXT into a file; - reads the text from stdin."""
+    from spark_control.audio.formats import SPOKEN
+
     text = sys.stdin.read() if text == "-" else text
+    ending = Path(output).suffix.removeprefix(".").lower()
+    format_ = ending if ending in SPOKEN else "wav"
     with _gateway(gateway, config) as client, click.open_file(output, "wb", lazy=True) as file:
-        spoken = client.say(text, voice=voice, speed=speed)
+        spoken = client.say(text, voice=voice, speed=speed, format_=format_)
         file.write(spoken)
     if output != "-":
         click.echo(f"{output}: {len(spoken):,} bytes", err=True)
@@ -100,12 +104,20 @@ def say(
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--language", help="Such as en or en-US. Default: the engine's own choice.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "srt", "vtt", "json", "verbose_json"]),
+    default="text",
+    show_default=True,
+    help="How the words are written.",
+)
 @gateway_option
 @config_option
-def hear(file: Path, language: str | None, gateway: str | None, config: Path | None) -> None:
+def hear(file: Path, language: str | None, format_: str, gateway: str | None, config: Path | None) -> None:
     """Print the words spoken in FILE."""
     with _gateway(gateway, config) as client:
-        click.echo(client.hear(file, language=language))
+        click.echo(client.hear(file, language=language, format_=format_))
 
 
 @main.command()

@@ -30,12 +30,12 @@ class GatewayClient:
     ) -> None:
         self._client.close()
 
-    def say(self, text: str, *, voice: str | None, speed: float) -> bytes:
-        body = {"model": "tts-1", "input": text, "voice": voice, "speed": speed, "response_format": "wav"}
+    def say(self, text: str, *, voice: str | None, speed: float, format_: str) -> bytes:
+        body = {"model": "tts-1", "input": text, "voice": voice, "speed": speed, "response_format": format_}
         return self._asked("POST", "/audio/speech", json=body).content
 
-    def hear(self, file: Path, *, language: str | None) -> str:
-        fields = {"model": "whisper-1", "response_format": "text"}
+    def hear(self, file: Path, *, language: str | None, format_: str) -> str:
+        fields = {"model": "whisper-1", "response_format": format_}
         if language:
             fields["language"] = language
         with file.open("rb") as sound:

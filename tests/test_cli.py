@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from spark_control import __version__
+from spark_control.audio.formats import FLAC, MP3, WAV, sniff
 from tests.fakes.magpie import VOICES, speech_of
 from tests.fakes.parakeet import words_of
 from tests.live import eventually, unused_port
-from tests.processes import spark_control
+from tests.processes import COMMAND, spark_control
 from tests.sounds import wav
 
 
@@ -38,6 +41,27 @@ def test_say_speaks_into_a_file(run, at, magpie, tmp_path):
     assert magpie.asked[0]["voice"] == "Magpie-Multilingual.EN-US.Isabela"
 
 
+@pytest.mark.parametrize(
+    ("name", "format_"), [("a.mp3", MP3), ("a.FLAC", FLAC), ("a.sound", WAV), ("a", WAV)]
+)
+def test_a_file_s_ending_chooses_its_format(run, at, tmp_path, name, format_):
+    assert run("say", "Good morning.", "-o", name, *at).returncode == 0
+    assert sniff((tmp_path / name).read_bytes()) is format_
+
+
+def test_text_may_come_from_stdin_and_sound_go_to_stdout(at, magpie, tmp_path):
+    ended = subprocess.run(
+        [*COMMAND, "say", "-", "-o", "-", *at],
+        input=b"From a pipe.",
+        capture_output=True,
+        cwd=tmp_path,
+        check=True,
+    )
+
+    assert ended.stdout == speech_of(magpie.asked[0])
+    assert magpie.asked[0]["text"] == "From a pipe."
+
+
 def test_a_refusal_leaves_no_file_behind(run, at, tmp_path):
     ended = run("say", "Good morning.", "--voice", "Nobody", *at)
 
@@ -52,6 +76,12 @@ def test_hear_prints_the_words(run, at, tmp_path, parakeet):
 
     assert ended.stdout == words_of(wav(0.5)) + "\n"
     assert parakeet.heard[0].fields["language"] == "en"
+
+
+def test_hear_writes_subtitles(run, at, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(0.5))
+
+    assert run("hear", "a.wav", "--format", "srt", *at).stdout.startswith("1\n00:00:00,100 --> ")
 
 
 def test_voices_are_listed_a_line_each(run, at, gateway):
