@@ -17,6 +17,9 @@ from spark_control.upstreams.base import Speech, SpeechDialect, Voice
 from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import Upstream
 
+_ENDLESS = 1800
+"""Seconds of sound that no engine gives for one piece, were it not for a fault; SSML may ask for long pauses."""
+
 SAMPLES = {
     "ar": "مرحبا، هذا هو صوتي، ويمكنك أن تسمعه كل يوم.",
     "de": "Guten Tag, so klingt meine Stimme, wenn ich Ihnen etwas vorlese.",
@@ -89,6 +92,8 @@ async def say(speaker: Upstream[SpeechDialect], speech: Speech) -> Samples:
             raise speaker.garbage()
         async for piece in answer.pieces():
             heard += len(piece)
+            if heard > _ENDLESS * 2 * speaker.dialect.stream_rate:
+                raise speaker.garbage()
             yield piece
     finally:
         await answer.aclose()

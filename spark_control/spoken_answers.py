@@ -94,11 +94,14 @@ class BatchLines:
         self.headers = {"content-type": "application/x-ndjson"}
         self._speak = speak
         self._at_once = asyncio.Semaphore(concurrency)
+        # A client that reads slowly holds the engine back, instead of filling the memory with lines for it.
+        self._unsent = asyncio.Semaphore(concurrency + 1)
         self._working = [asyncio.create_task(self._line(*each)) for each in enumerate(items)]
 
     async def pieces(self) -> AsyncIterator[bytes]:
         for done in asyncio.as_completed(self._working):
             yield await done
+            self._unsent.release()
 
     async def aclose(self) -> None:
         for task in self._working:
@@ -106,6 +109,7 @@ class BatchLines:
         await asyncio.gather(*self._working, return_exceptions=True)
 
     async def _line(self, index: int, item: dict[str, object]) -> bytes:
+        await self._unsent.acquire()
         async with self._at_once:
             try:
                 result = await self._spoken(item)

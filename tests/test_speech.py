@@ -449,3 +449,18 @@ def test_after_a_broken_answer_nothing_more_is_asked_of_the_engine(gateway, magp
 
     eventually(lambda: gateway.get("/health").text)
     assert len(magpie.asked) <= 4
+
+
+def test_an_engine_that_never_stops_talking_is_stopped(gateway, magpie, monkeypatch):
+    monkeypatch.setattr("spark_control.speaking._ENDLESS", 2)
+    magpie.fault = Fault(200, bytes(200_000))
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        speak(gateway, response_format="pcm")
+
+
+def test_a_batch_of_many_is_spoken_to_its_end(gateway):
+    """More items than may be spoken ahead of the client."""
+    answer = gateway.post("/v1/audio/speech/batch", json={"inputs": [f"Number {each}." for each in range(30)]})
+
+    assert sorted(json.loads(line)["index"] for line in answer.text.splitlines()) == list(range(30))
