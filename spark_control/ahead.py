@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -66,5 +66,6 @@ class _Work(Generic[PieceT]):
 
     async def cancel(self) -> None:
         self._working.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await self._working
+        await asyncio.wait([self._working])
+        if not self._working.cancelled():
+            self._working.exception()  # looked at, though nobody wants it any more

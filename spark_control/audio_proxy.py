@@ -86,7 +86,9 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         speaking = spoken()
         batch = read_batch(await _json_bytes(request))
         lines = BatchLines(
-            batch.items(), lambda item: speaking.start(read_batch_item(item)), speaking.concurrency
+            batch.items(),
+            lambda item: speaking.start(read_batch_item(item), concurrency=1),
+            speaking.concurrency,
         )
         return Relay(lines, lines.headers)
 

@@ -7,6 +7,7 @@ descriptor for ever by sending half a request.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,6 +20,20 @@ HEAD_SECONDS = 15.0
 
 PAUSE_SECONDS = 60.0
 """Seconds that a client may pause in the middle of its body."""
+
+
+_H2C = re.compile(rb"(\r\n)upgrade(:[ \t]*h2c)", re.IGNORECASE)
+
+
+def without_h2c(data: bytes) -> bytes:
+    """The start of a request without an offer to go on in HTTP/2.
+
+    Java's client makes that offer with every request; a server may pass it
+    over, but the parser takes what follows for another protocol and drops it.
+    The header gets another name of the same length.
+    """
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _H2C.sub(rb"\1Ignored\2", head) + end + body if b"h2c" in head else data
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -44,7 +59,12 @@ class GuardedHttp(HttpToolsProtocol):
         if self._deaf:
             return
         self._came_at = self._loop.time()
+        if not self._busy():
+            data = without_h2c(data)
         super().data_received(data)
+        if self._late is None and self.timeout_keep_alive_task is None and not self._busy():
+            # A blank line between two requests has ended uvicorn's own wait for the next.
+            self._expect_head()
         # An endless URL, or one endless header, ends no line that could be counted.
         if self._in_head and not self._deaf and not self.transport.is_closing():
             self._fed_before_head_ended += len(data)

@@ -32,28 +32,26 @@ class TranscriptEvents:
             yield event
 
     async def aclose(self) -> None:
-        await self._events.aclose()
-        self._held.close()
+        try:
+            await self._events.aclose()
+        finally:
+            self._held.close()
 
 
 async def _events(hearing: Hearing, prepared: Prepared, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    """The deltas joined are the text at the end: a blank stands between two parts, and nowhere else."""
     parts: list[Transcript] = []
-    live = False
+    told = live = False
     async with aclosing(hearing.hear(prepared, wanted)) as heard:
         async for each in heard:
             if isinstance(each, Transcript):
                 parts.append(each)
-            delta = _delta(each, first=len(parts) <= 1, live=live)
-            live = isinstance(each, str)
+                delta = "" if live else each.text
+            else:
+                delta = each if live else each.lstrip()
             if delta:
-                yield events.written({"type": "transcript.text.delta", "delta": delta})
+                blank = " " if told and not live else ""
+                yield events.written({"type": "transcript.text.delta", "delta": blank + delta})
+                told = True
+            live = isinstance(each, str) and (live or bool(delta))
     yield events.written({"type": "transcript.text.done", "text": joined(parts).text})
-
-
-def _delta(heard: str | Transcript, *, first: bool, live: bool) -> str:
-    """What is new: a live piece as it is, or all of a part that was not streamed."""
-    if isinstance(heard, str):
-        return heard
-    if live or not heard.text:
-        return ""
-    return heard.text if first else f" {heard.text}"

@@ -19,7 +19,6 @@ from spark_control import events
 from spark_control.ahead import in_order
 from spark_control.audio.decode import is_canonical, refuse_longer, to_canonical
 from spark_control.audio.formats import ENOUGH_TO_SNIFF, WAV, sniff
-from spark_control.audio.silences import RATE
 from spark_control.audio.wav import read_header
 from spark_control.errors import UpstreamError
 from spark_control.prepared import Part, Prepared, in_parts, recording_of
@@ -61,14 +60,13 @@ class Hearing:
         head = await upload.head(_WAV_HEAD)
         format_ = sniff(head[:ENOUGH_TO_SNIFF])
         header = read_header(head) if format_ is WAV else None
-        if header and is_canonical(header) and header.duration(upload.size) > 0:
+        duration = header.duration(upload.size) if header else None
+        if header and is_canonical(header) and (held := header.held(upload.size) & ~1):
             refuse_longer(header.duration(upload.size), self._uploads.max_seconds)
-            samples = int(header.duration(upload.size) * RATE)
-            return await in_parts(
-                upload, header.data_starts, samples * 2, wanted, longest=self._listener.longest, whole=upload
-            )
+            longest = self._listener.longest
+            return await in_parts(upload, header.data_starts, held, wanted, longest=longest, whole=upload)
         if format_ and format_.name in self._listener.accepts:
-            duration = header.duration(upload.size) if header else None
+            refuse_longer(duration or 0.0, self._uploads.max_seconds)
             return Prepared([Part(0.0, recording_of(upload, format_, duration, wanted))], duration, None, 0)
         spool = Spool(self._uploads.spool_bytes)
         try:
@@ -167,9 +165,10 @@ class Hearing:
     async def _decode(self, upload: Upload, spool: Spool) -> None:
         """Write the upload's samples into `spool`, off the event loop, until done, too long, or unwanted."""
         unwanted = threading.Event()
-        end = self._clock() + self._uploads.decode_timeout
 
         def decode() -> None:
+            # From here and not from before: others may be decoded first.
+            end = self._clock() + self._uploads.decode_timeout
             with upload.reader() as source:
                 to_canonical(
                     source,

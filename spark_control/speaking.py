@@ -50,8 +50,11 @@ class Speaking:
         """A sentence to try `voice` with."""
         return SAMPLES.get((voice.language or "").partition("-")[0], SAMPLES["en"])
 
-    async def start(self, body: SpeechBody) -> Sound:
-        """Have it said. Returns once there is something to hear; raises a GatewayError while there is not."""
+    async def start(self, body: SpeechBody, concurrency: int | None = None) -> Sound:
+        """Have it said, `concurrency` pieces at once (the engine's own unless given).
+
+        Returns once there is something to hear; raises a GatewayError while there is not.
+        """
         body.refuse_longer_than(self._settings.max_characters)
         voice = await self._catalog.voice(body.voice)
         voice = in_the_mood(voice, body.instructions or "", self._catalog.voices)
@@ -65,7 +68,7 @@ class Speaking:
             takes_ssml=dialect.takes_ssml,
             paces=dialect.paces,
         )
-        sound = await self._sound(script, SPOKEN[body.format], voice)
+        sound = await self._sound(script, SPOKEN[body.format], voice, concurrency or self.concurrency)
         try:
             await sound.begin()
         except BaseException:
@@ -73,13 +76,13 @@ class Speaking:
             raise
         return sound
 
-    async def _sound(self, script: Script, format_: Format, voice: Voice) -> Sound:
+    async def _sound(self, script: Script, format_: Format, voice: Voice, concurrency: int) -> Sound:
         speaker = self._speaker
         if format_ is WAV and len(script.speeches) == 1 and script.tempo == 1.0:
             (speech,) = script.speeches
             answer = await speaker.send(lambda: speaker.dialect.wav_request(speech))
             return EngineFile(speaker, answer, speech)
-        samples = in_order(script.speeches, lambda speech: say(speaker, speech), speaker.concurrency)
+        samples = in_order(script.speeches, lambda speech: say(speaker, speech), concurrency)
         return Encoded(speaker, samples, format_, script, voice)
 
 
@@ -97,5 +100,6 @@ async def say(speaker: Upstream[SpeechDialect], speech: Speech) -> Samples:
             yield piece
     finally:
         await answer.aclose()
-    if not heard or heard < shortest_bytes(speech, speaker.dialect.stream_rate):
+    # Half a sample would turn all that follows into noise.
+    if not heard or heard % 2 or heard < shortest_bytes(speech, speaker.dialect.stream_rate):
         raise speaker.cut_short()

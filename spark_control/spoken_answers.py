@@ -96,11 +96,15 @@ class BatchLines:
         self._at_once = asyncio.Semaphore(concurrency)
         # A client that reads slowly holds the engine back, instead of filling the memory with lines for it.
         self._unsent = asyncio.Semaphore(concurrency + 1)
-        self._working = [asyncio.create_task(self._line(*each)) for each in enumerate(items)]
+        self._lines: asyncio.Queue[bytes | Exception] = asyncio.Queue()
+        self._working = [asyncio.create_task(self._work(*each)) for each in enumerate(items)]
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        for done in asyncio.as_completed(self._working):
-            yield await done
+        for _ in self._working:
+            line = await self._lines.get()
+            if isinstance(line, Exception):
+                raise line
+            yield line
             self._unsent.release()
 
     async def aclose(self) -> None:
@@ -108,13 +112,19 @@ class BatchLines:
             task.cancel()
         await asyncio.gather(*self._working, return_exceptions=True)
 
-    async def _line(self, index: int, item: dict[str, object]) -> bytes:
+    async def _work(self, index: int, item: dict[str, object]) -> None:
         await self._unsent.acquire()
-        async with self._at_once:
-            try:
-                result = await self._spoken(item)
-            except GatewayError as exc:
-                result = exc.envelope()
+        try:
+            async with self._at_once:
+                self._lines.put_nowait(await self._line(index, item))
+        except Exception as exc:  # noqa: BLE001 (raised where the lines are read)
+            self._lines.put_nowait(exc)
+
+    async def _line(self, index: int, item: dict[str, object]) -> bytes:
+        try:
+            result = await self._spoken(item)
+        except GatewayError as exc:
+            result = exc.envelope()
         return json.dumps({"index": index, **result}, ensure_ascii=False).encode() + b"\n"
 
     async def _spoken(self, item: dict[str, object]) -> dict[str, object]:

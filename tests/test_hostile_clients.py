@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 
 import httpx
 import pytest
@@ -142,3 +143,30 @@ def test_a_boundary_longer_than_allowed_is_refused(gateway):
     answer = gateway.post("/v1/audio/transcriptions", content=b"--b", headers=headers)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_multipart")
+
+
+@pytest.mark.parametrize("cut", [0, len(HEAD)], ids=["in one packet", "head first"])
+def test_an_offer_of_http_2_is_passed_over(connect, cut):
+    """Java's HttpClient makes it with every request."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+    request = HEAD[:-2] + offer + b"\r\n" + SPEAK
+    connection = connect()
+    for _ in range(2):
+        for piece in (request[: cut + len(offer)], request[cut + len(offer) :]) if cut else (request,):
+            connection.sendall(piece)
+            time.sleep(0.02)
+        received = connection.recv(65536)
+        assert received.startswith(b"HTTP/1.1 200 OK"), received
+        length = int(received.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        while len(received.partition(b"\r\n\r\n")[2]) < length:
+            received += connection.recv(65536)
+
+
+def test_a_blank_line_does_not_hold_a_connection(connect, monkeypatch):
+    monkeypatch.setattr("spark_control.guarded_http.HEAD_SECONDS", 0.2)
+    connection = connect()
+    connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"OK" in connection.recv(65536)
+    connection.sendall(b"\r\n")
+
+    assert all_of(connection) == b""

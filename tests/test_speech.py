@@ -461,6 +461,23 @@ def test_an_engine_that_never_stops_talking_is_stopped(gateway, magpie, monkeypa
 
 def test_a_batch_of_many_is_spoken_to_its_end(gateway):
     """More items than may be spoken ahead of the client."""
-    answer = gateway.post("/v1/audio/speech/batch", json={"inputs": [f"Number {each}." for each in range(30)]})
+    answer = gateway.post(
+        "/v1/audio/speech/batch", json={"inputs": [f"Number {each}." for each in range(30)]}
+    )
 
     assert sorted(json.loads(line)["index"] for line in answer.text.splitlines()) == list(range(30))
+
+
+def test_a_batch_asks_no_more_of_the_engine_at_once_than_one_text(gateway_with, upstreams, magpie):
+    magpie.linger = 0.02
+    with gateway_with(upstreams={"m": {**upstreams["magpie"], "concurrency": 2}}) as gateway:
+        gateway.post("/v1/audio/speech/batch", json={"inputs": [LONG] * 4, "response_format": "pcm"})
+
+    assert magpie.most_at_once == 2
+
+
+def test_half_a_sample_breaks_the_connection(gateway, magpie):
+    magpie.fault_for = lambda number: Fault(200, bytes(300_001)) if number == 2 else None
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        speak(gateway, input=LONG, response_format="pcm")

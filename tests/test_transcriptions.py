@@ -173,6 +173,26 @@ def test_a_long_recording_is_heard_in_parts_cut_where_it_is_quiet_and_joined(
         assert word["end"] == pytest.approx(start + 0.4, abs=0.01)
 
 
+@pytest.mark.parametrize("declared", [1, 16_000, 64_000, 0xFFFFFFFF])
+def test_a_wrong_byte_rate_in_a_header_loses_nothing(gateway_with, upstreams, parakeet, declared):
+    sent = bytearray(wav(5.0))
+    sent[28:32] = declared.to_bytes(4, "little")
+    with gateway_with(upstreams={"p": {**upstreams["parakeet"], "longest": 2}}) as gateway:
+        answer = hear(gateway, file=("a.wav", bytes(sent)), response_format="verbose_json").json()
+
+    assert answer["duration"] == 5.0
+    assert sum(len(heard.data) - 44 for heard in parakeet.heard) == len(sent) - 44
+
+
+def test_live_text_of_several_parts_is_the_text_at_the_end(gateway_with, upstreams, parakeet):
+    parakeet.fault = Fault(200, LIVE, EVENTS)
+    with gateway_with(upstreams={"p": {**upstreams["parakeet"], "longest": 2}}) as gateway:
+        *deltas, done = told(hear(gateway, file=("a.wav", wav(5.0)), stream="true"))
+
+    assert done["text"].count("Turn on the light.") >= 3
+    assert "".join(each["delta"] for each in deltas) == done["text"]
+
+
 def test_a_long_recording_for_a_nim_is_a_segment_for_each_part(gateway_with, nim, nim_settings):
     with gateway_with(upstreams={"nim": {**nim_settings, "longest": 2}}) as gateway:
         answer = hear(gateway, file=("a.wav", wav(5.0)), response_format="verbose_json").json()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+_PCM = 1
+"""The format tag of bare samples."""
+
 HEADER_BYTES = 44
 """A plain PCM header. An answer no longer than this has no sound in it."""
 
@@ -31,8 +34,12 @@ class WavHeader:
 
     def duration(self, file_bytes: int) -> float:
         """Seconds of sound in a file of `file_bytes`, whatever the header declares."""
-        held = max(0, file_bytes - self.data_starts)
-        return min(self.data_bytes or held, held) / self.bytes_per_second
+        return self.held(file_bytes) / self.bytes_per_second
+
+    def held(self, file_bytes: int) -> int:
+        """Bytes of sound in such a file."""
+        there = max(0, file_bytes - self.data_starts)
+        return min(self.data_bytes or there, there)
 
 
 def read_header(head: bytes) -> WavHeader | None:
@@ -54,6 +61,8 @@ def _header(layout: tuple[int, ...] | None, data_starts: int, data_bytes: int) -
     if layout is None:
         return None
     format_tag, channels, rate, bytes_per_second, _, bits = layout
+    if format_tag == _PCM and bits >= 8:
+        bytes_per_second = rate * channels * bits // 8  # what the file says of it may be wrong
     if not (channels and rate and bytes_per_second):
         return None
     return WavHeader(rate, channels, bytes_per_second, data_starts, data_bytes, format_tag, bits)
