@@ -8,6 +8,7 @@ from typing import get_args, get_origin
 from pydantic import BaseModel
 
 from spark_control.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from spark_control.settings_file import section_of
 
 HEAD = f"""# Settings
 
@@ -22,11 +23,15 @@ the start.
 |---|---|---|"""
 
 
+REPEATED = ("deep_health",)
+"""Tables that an engine may have of its own, and that are listed where they hold for all."""
+
+
 def rows(model: type[BaseModel], path: Sequence[str] = ()) -> Iterator[tuple[str, str, str]]:
     """(name, default, description) of every setting below `path`."""
     for key, field in model.model_fields.items():
         here = [*path, key]
-        annotation = field.annotation
+        annotation = section_of(field.annotation)
         description = " ".join((field.description or "").split())
         if get_origin(annotation) is dict:
             value = get_args(annotation)[1]
@@ -35,10 +40,19 @@ def rows(model: type[BaseModel], path: Sequence[str] = ()) -> Iterator[tuple[str
             if isinstance(value, type) and issubclass(value, BaseModel):
                 yield from rows(value, here)
         elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from rows(annotation, here)
+            if field.default is None or (key in REPEATED and path):
+                yield ".".join(here), "none", description
+            if not (key in REPEATED and path):
+                yield from rows(annotation, here)
         else:
-            default = "required" if field.is_required() else f"`{field.default!r}`"
+            default = "required" if field.is_required() else f"`{_shown(field.default)}`"
             yield ".".join(here), default, description
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, list):
+        return f"[{', '.join(map(_shown, default))}]"
+    return str(default.model_dump()) if isinstance(default, BaseModel) else repr(default)
 
 
 if __name__ == "__main__":

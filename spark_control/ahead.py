@@ -43,6 +43,31 @@ async def in_order(
             await unwanted.cancel()
 
 
+class Begun(Generic[PieceT]):
+    """Pieces of which the first has come already: what could fail before it, did not."""
+
+    def __init__(self, made: AsyncGenerator[PieceT, None]) -> None:
+        self._made = made
+        self._first: list[PieceT] = []
+
+    async def begin(self) -> None:
+        """Wait for the first piece. Raises StopAsyncIteration if there is none, and lets go of what fails."""
+        try:
+            self._first.append(await anext(self._made))
+        except BaseException:
+            await self._made.aclose()
+            raise
+
+    async def pieces(self) -> AsyncGenerator[PieceT, None]:
+        while self._first:
+            yield self._first.pop()
+        async for piece in self._made:
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._made.aclose()
+
+
 class _Work(Generic[PieceT]):
     """One item being worked on, whether or not anybody waits for it yet."""
 

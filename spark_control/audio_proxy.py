@@ -17,10 +17,12 @@ from spark_control.form import Form, read_form
 from spark_control.heard_answers import TranscriptEvents
 from spark_control.hearing import Hearing
 from spark_control.json_recording import read_json_recording
+from spark_control.patience import errand
 from spark_control.settings import UploadsSettings
 from spark_control.speaking import Speaking
 from spark_control.speech_body import SpeechBody, read_batch, read_batch_item, read_speech_body
 from spark_control.spoken_answers import Base64Json, BatchLines, EventStream
+from spark_control.supervision.work import Errand
 from spark_control.transcription_form import read_wanted
 from spark_control.transcripts import MEDIA_TYPES, written
 from spark_control.uploads import Upload, megabytes
@@ -64,8 +66,9 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         """Speak: sound as it is made, or events of it with `stream_format: "sse"`."""
         speaking = spoken()
         body = read_speech_body(await _json_bytes(request))
+        asked = errand(request.headers, speaking.care)
         async with leaving_cancels(request.receive):
-            sound = await speaking.start(body)
+            sound = await speaking.start(body, asked)
         if body.stream_format == "sse":
             stream = EventStream(sound)
             return Relay(stream, stream.headers)
@@ -76,8 +79,9 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         """The same in JSON: `{audio, format, sample_rate, duration_ms}`."""
         speaking = spoken()
         body = read_speech_body(await _json_bytes(request))
+        asked = errand(request.headers, speaking.care)
         async with leaving_cancels(request.receive):
-            answer = Base64Json(await speaking.start(body))
+            answer = Base64Json(await speaking.start(body, asked))
         return Relay(answer, answer.headers)
 
     @router.post("/speech/batch", response_class=Response)
@@ -87,7 +91,10 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         batch = read_batch(await _json_bytes(request))
         lines = BatchLines(
             batch.items(),
-            lambda item: speaking.start(read_batch_item(item), concurrency=1),
+            # Each item has the whole patience: most wait for their turn, and not for an engine's cure.
+            lambda item: speaking.start(
+                read_batch_item(item), errand(request.headers, speaking.care), concurrency=1
+            ),
             speaking.concurrency,
         )
         return Relay(lines, lines.headers)
@@ -97,8 +104,9 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         speaking = spoken()
         sample = speaking.sample(catalog.listed_voice(voice_id))
         body = SpeechBody(input=sample, voice=voice_id, response_format=response_format)
+        asked = errand(request.headers, speaking.care)
         async with leaving_cancels(request.receive):
-            sound = await speaking.start(body)
+            sound = await speaking.start(body, asked)
         return Relay(sound, sound.headers)
 
     path = "/voices/{voice_id:path}/preview"
@@ -111,6 +119,7 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
         """Transcribe an upload: json, text, srt, vtt, verbose_json, or events with `stream`."""
         if hearing is None:
             raise NotConfigured("No speech-to-text engine is configured on this gateway.")
+        asked = errand(request.headers, hearing.care)
         with ExitStack() as held:
             upload = Upload(uploads.spool_bytes, uploads.max_bytes)
             held.callback(upload.close)
@@ -119,15 +128,13 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
                 prepared = await hearing.prepare(upload, wanted)
                 held.callback(prepared.close)
                 if wanted.stream:
-                    return await _event_stream(
-                        TranscriptEvents(hearing, prepared, wanted, held.pop_all()), hearing
-                    )
-                transcript = await hearing.transcript(prepared, wanted)
+                    told = TranscriptEvents(hearing, prepared, wanted, asked, held.pop_all())
+                    return await _event_stream(told, asked)
+                transcript = await hearing.transcript(prepared, wanted, asked)
         answer = written(transcript, wanted)
-        headers = {"x-model": hearing.model}
         if isinstance(answer, str):
-            return Response(answer, media_type=MEDIA_TYPES[wanted.format], headers=headers)
-        return JSONResponse(answer, headers=headers)
+            return Response(answer, media_type=MEDIA_TYPES[wanted.format], headers=asked.headers)
+        return JSONResponse(answer, headers=asked.headers)
 
     @router.post("/translations", response_class=Response)
     async def translations(_: Request) -> Response:
@@ -136,15 +143,14 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
         raise InvalidRequest(message, code="unsupported_operation")
 
 
-async def _event_stream(told: TranscriptEvents, hearing: Hearing) -> Relay:
+async def _event_stream(told: TranscriptEvents, asked: Errand) -> Relay:
     try:
         await told.begin()
     except BaseException:
         await told.aclose()
         raise
-    return Relay(
-        told, {"content-type": events.MEDIA_TYPE, "cache-control": "no-cache", "x-model": hearing.model}
-    )
+    headers = {"content-type": events.MEDIA_TYPE, "cache-control": "no-cache"}
+    return Relay(told, headers | asked.headers)
 
 
 async def _json_bytes(request: Request) -> bytes:

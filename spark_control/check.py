@@ -10,7 +10,7 @@ import httpx
 from spark_control.engines.embedded import missing_extra
 from spark_control.errors import GatewayError
 from spark_control.settings import Settings
-from spark_control.upstreams import build_upstream, first_speaker
+from spark_control.upstreams import build_upstream, speakers
 from spark_control.upstreams.base import Dialect, SpeechDialect
 from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import Upstream, open_client
@@ -41,18 +41,20 @@ async def _ask_all(settings: Settings, transport: httpx.AsyncBaseTransport | Non
     async with open_client(transport) as client:
         upstreams = [build_upstream(name, each, client) for name, each in settings.upstreams.items()]
         findings = list(await asyncio.gather(*map(_ask, upstreams)))
-        return [*findings, *await _names(settings, first_speaker(settings.upstreams, client))]
+        return [*findings, *await _names(settings, speakers(settings.upstreams, client))]
 
 
-async def _names(settings: Settings, speaker: Upstream[SpeechDialect] | None) -> list[Finding]:
+async def _names(settings: Settings, speaking: list[Upstream[SpeechDialect]]) -> list[Finding]:
     """What is wrong with the names of voices in the settings, as far as the engine can tell now."""
-    catalog = Catalog(speaker, None, own_names=settings.voices, default_voice=settings.speech.default_voice)
+    if not speaking:
+        return []
+    catalog = Catalog(
+        speaking[0], None, own_names=settings.voices, default_voice=settings.speech.default_voice
+    )
     try:
         await catalog.refresh()
     except GatewayError:
         return []  # its own line says so
-    if speaker is None:
-        return []
     asked = {f"voices.{name}": name for name in settings.voices} | {"speech.default_voice": None}
     return [finding for setting, name in asked.items() for finding in _unknown(catalog, setting, name)]
 

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from spark_control import __version__
+from spark_control.operating import COMMANDS
+from spark_control.options import address, config_option, fail, gateway_option, settings_from
 
 if TYPE_CHECKING:
     from spark_control.gateway_client import GatewayClient
-    from spark_control.settings import Settings
-
-config_option = click.option(
-    "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Settings file. Default: spark-control.toml in this folder, if there is one.",
-)
-gateway_option = click.option(
-    "--gateway",
-    metavar="URL",
-    help="The gateway to ask. Default: where this folder's settings say it listens.",
-)
-Decorated = Callable[..., Any]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -54,7 +41,7 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool) -
     from spark_control.telemetry import configure_logging
 
     configure_logging()
-    settings = _settings(config)
+    settings = settings_from(config)
     chosen: dict[str, object] = {"host": host, "port": port, "upstreams": {} if demo else None}
     settings = settings.model_copy(
         update={name: value for name, value in chosen.items() if value is not None}
@@ -62,7 +49,7 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool) -
     try:
         run(settings, click.echo, hints=demo)
     except CannotServe as exc:
-        _fail(str(exc))
+        fail(str(exc))
 
 
 @main.command()
@@ -139,7 +126,7 @@ def check(config: Path | None) -> None:
     """
     from spark_control.check import check_upstreams
 
-    settings = _settings(config)
+    settings = settings_from(config)
     click.echo("ok    settings are valid")
     findings = check_upstreams(settings)
     for finding in findings:
@@ -157,7 +144,24 @@ def check(config: Path | None) -> None:
 )
 @click.option("--fd", type=int, hidden=True, help="A listening socket to inherit instead.")
 @click.option("--lifeline", type=int, hidden=True, help="A pipe whose closing ends the engine.")
-def engine(kind: str, host: str, port: int | None, fd: int | None, lifeline: int | None) -> None:
+@click.option(
+    "--faults", is_flag=True, help="Let it be made to fail, at /control/fault. For tests and drills."
+)
+@click.option(
+    "--fault-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    hidden=True,
+    help="Where faults are kept that outlive a restart.",
+)
+def engine(
+    kind: str,
+    host: str,
+    port: int | None,
+    fd: int | None,
+    lifeline: int | None,
+    faults: bool,  # noqa: FBT001 (click's way)
+    fault_file: Path | None,
+) -> None:
     """Run one embedded CPU engine alone, speaking KIND's wire format."""
     from spark_control.engines import EngineUnavailable
     from spark_control.engines.serving import run_engine
@@ -165,31 +169,23 @@ def engine(kind: str, host: str, port: int | None, fd: int | None, lifeline: int
     default = {"magpie": 9000, "parakeet": 5092}[kind]
     try:
         run_engine(
-            kind, host=host, port=default if port is None and fd is None else port, fd=fd, lifeline=lifeline
+            kind,
+            host=host,
+            port=default if port is None and fd is None else port,
+            fd=fd,
+            lifeline=lifeline,
+            faults=faults or fault_file is not None,
+            fault_file=fault_file,
         )
     except EngineUnavailable as exc:
-        _fail(str(exc))
+        fail(str(exc))
 
 
-def _settings(config: Path | None) -> Settings:
-    from spark_control.settings_file import InvalidSettings, load_settings
-
-    try:
-        return load_settings(config, os.environ)
-    except InvalidSettings as exc:
-        _fail(f"the settings are not valid:\n{exc}")
-
-
-def _gateway(url: str | None, config: Path | None) -> GatewayClient:
+def _gateway(gateway: str | None, config: Path | None) -> GatewayClient:
     from spark_control.gateway_client import GatewayClient
 
-    if url is None:
-        settings = _settings(config)
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 (a comparison)
-        url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-    return GatewayClient(url, fail=_fail)
+    return GatewayClient(address(gateway, config), fail)
 
 
-def _fail(message: str) -> NoReturn:
-    click.echo(f"spark-control: {message}", err=True)
-    sys.exit(1)
+for _command in COMMANDS:
+    main.add_command(_command)

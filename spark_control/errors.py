@@ -9,10 +9,13 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Self
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
+
+from spark_control.evidence import Evidence
 
 
 class LingeringAnswer(JSONResponse):
@@ -95,6 +98,15 @@ class Unprocessable(InvalidRequest):
     status = 422
 
 
+class PoisonInput(Unprocessable):
+    """An input that has wedged every engine that got it: none gets it again for a day."""
+
+    code = "poison_input"
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message, param=param, headers={"x-should-retry": "false"})
+
+
 class NotFound(InvalidRequest):
     """There is nothing of that name."""
 
@@ -131,11 +143,38 @@ class Unavailable(GatewayError):
     code = "service_unavailable"
 
 
+class EngineDown(Unavailable):
+    """An engine does not work just now, and when it should again is longer than the client can wait."""
+
+    code = "service_restarting"
+
+
+class Conflict(InvalidRequest):
+    """What was asked for does not go with how things are."""
+
+    status = 409
+    code = "conflict"
+
+
+class Forbidden(InvalidRequest):
+    """Not for whoever asked."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
 class UpstreamError(GatewayError):
-    """An engine answered wrongly, or broke off."""
+    """An engine answered wrongly, or broke off. `evidence` is what was seen, if it tells of the engine's health."""
 
     status = 502
     code = "upstream_error"
+    evidence: Evidence | None = None
+
+    def seen(self, evidence: Evidence) -> Self:
+        """The same error, with its evidence."""
+        self.evidence = evidence
+        return self
 
 
 class Unreachable(UpstreamError):

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
+from urllib.parse import quote
 
 import httpx
 
 _PATIENCE = httpx.Timeout(900, connect=5)
 """Seconds; a long recording is transcribed in one answer."""
 
+Json = dict[str, Any]
 
-class GatewayClient:
-    """Says what went wrong through `fail`, which ends the program."""
+
+class Connection:
+    """To one gateway. Says what went wrong through `fail`, which ends the program."""
 
     def __init__(self, url: str, fail: Callable[[str], NoReturn]) -> None:
-        base = url.rstrip("/").removesuffix("/v1")
-        self._base = base
+        self.base = base_of(url)
         self._fail = fail
-        self._client = httpx.Client(base_url=f"{base}/v1", timeout=_PATIENCE, trust_env=False)
+        self._client = httpx.Client(base_url=self.base, timeout=_PATIENCE, trust_env=False)
 
-    def __enter__(self) -> GatewayClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -30,9 +32,22 @@ class GatewayClient:
     ) -> None:
         self._client.close()
 
+    def _asked(self, method: str, path: str, **what: Any) -> httpx.Response:
+        try:
+            answer = self._client.request(method, path, **what)
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            self._fail(why_no_answer(exc, self.base))
+        if answer.is_error:
+            self._fail(reason(answer))
+        return answer
+
+
+class GatewayClient(Connection):
+    """What its users ask of it."""
+
     def say(self, text: str, *, voice: str | None, speed: float, format_: str) -> bytes:
         body = {"model": "tts-1", "input": text, "voice": voice, "speed": speed, "response_format": format_}
-        return self._asked("POST", "/audio/speech", json=body).content
+        return self._asked("POST", "/v1/audio/speech", json=body).content
 
     def hear(self, file: Path, *, language: str | None, format_: str) -> str:
         fields = {"model": "whisper-1", "response_format": format_}
@@ -40,12 +55,12 @@ class GatewayClient:
             fields["language"] = language
         with file.open("rb") as sound:
             return self._asked(
-                "POST", "/audio/transcriptions", data=fields, files={"file": (file.name, sound)}
+                "POST", "/v1/audio/transcriptions", data=fields, files={"file": (file.name, sound)}
             ).text
 
     def voices(self) -> Iterator[tuple[str, str, str]]:
         """(name, language, engine) of each voice."""
-        listed = self._asked("GET", "/audio/voices").json()["voices"]
+        listed = self._asked("GET", "/v1/audio/voices").json()["voices"]
         if not listed:
             self._fail(
                 "the gateway knows no voices yet; `spark-control check` tells whether its engine answers"
@@ -53,21 +68,62 @@ class GatewayClient:
         for voice in listed:
             yield voice["id"], voice["language"] or "", voice["engine"] or ""
 
-    def _asked(self, method: str, path: str, **what: Any) -> httpx.Response:
+
+class AdminClient(Connection):
+    """What its owner asks of it."""
+
+    def status(self) -> Json:
+        return self._json("GET", "/api/status")
+
+    def probe(self, name: str) -> Json:
+        """The engine, after a canary."""
+        return self._json("POST", f"{_engine(name)}/probe")
+
+    def restart(self, name: str, *, force: bool) -> Json:
+        """The engine, as its restart begins."""
+        return self._json("POST", f"{_engine(name)}/restart", json={"force": force})
+
+    def set_maintenance(self, name: str, *, on: bool) -> Json:
+        return self._json("POST", f"{_engine(name)}/maintenance", json={"on": on})
+
+    def incidents(self) -> list[Json]:
+        """The newest first."""
+        return list(self._json("GET", "/api/incidents")["incidents"])
+
+    def incident(self, identity: str) -> Json:
+        return self._json("GET", f"/api/incidents/{quote(identity, safe='')}")
+
+    def _json(self, method: str, path: str, **what: Any) -> Json:
+        answer = self._asked(method, path, **what)
         try:
-            answer = self._client.request(method, path, **what)
-        except httpx.ConnectError:
-            self._fail(f"no gateway answers at {self._base}; start one with `spark-control serve`")
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            self._fail(f"{self._base!r} is not an address such as http://127.0.0.1:8090")
-        except httpx.HTTPError as exc:
-            self._fail(f"the gateway at {self._base} broke off: {exc}")
-        if answer.is_error:
-            self._fail(_reason(answer))
-        return answer
+            read = answer.json()
+        except ValueError:
+            read = None
+        if not isinstance(read, dict):
+            self._fail(reason(answer))
+        return read
 
 
-def _reason(answer: httpx.Response) -> str:
+def _engine(name: str) -> str:
+    return f"/api/upstreams/{quote(name, safe='')}"
+
+
+def base_of(url: str) -> str:
+    """The address without what users paste with it."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
+def why_no_answer(exc: Exception, base: str) -> str:
+    """A sentence for what httpx raised."""
+    if isinstance(exc, httpx.ConnectError):
+        return f"no gateway answers at {base}; start one with `spark-control serve`"
+    if isinstance(exc, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return f"{base!r} is not an address such as http://127.0.0.1:8090"
+    return f"the gateway at {base} broke off: {exc}"
+
+
+def reason(answer: httpx.Response) -> str:
+    """The sentence in a refusal."""
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):

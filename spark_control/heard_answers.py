@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, aclosing
 
 from spark_control import events
+from spark_control.ahead import Begun
 from spark_control.hearing import Hearing
 from spark_control.prepared import Prepared
+from spark_control.supervision.work import Errand
 from spark_control.transcription_form import Wanted
 from spark_control.transcripts import joined
 from spark_control.upstreams.base import Transcript
@@ -16,20 +18,18 @@ from spark_control.upstreams.base import Transcript
 class TranscriptEvents:
     """`transcript.text.delta` events, then `transcript.text.done`. `held` is what to let go of at the end."""
 
-    def __init__(self, hearing: Hearing, prepared: Prepared, wanted: Wanted, held: ExitStack) -> None:
-        self._events = _events(hearing, prepared, wanted)
+    def __init__(
+        self, hearing: Hearing, prepared: Prepared, wanted: Wanted, errand: Errand, held: ExitStack
+    ) -> None:
+        self._events = Begun(_events(hearing, prepared, wanted, errand))
         self._held = held
-        self._begun: list[bytes] = []
 
     async def begin(self) -> None:
         """Wait for the first event; until then a failure can still be told as an error."""
-        self._begun.append(await anext(self._events))
+        await self._events.begin()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        while self._begun:
-            yield self._begun.pop()
-        async for event in self._events:
-            yield event
+    def pieces(self) -> AsyncIterator[bytes]:
+        return self._events.pieces()
 
     async def aclose(self) -> None:
         try:
@@ -38,11 +38,13 @@ class TranscriptEvents:
             self._held.close()
 
 
-async def _events(hearing: Hearing, prepared: Prepared, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+async def _events(
+    hearing: Hearing, prepared: Prepared, wanted: Wanted, errand: Errand
+) -> AsyncGenerator[bytes, None]:
     """The deltas joined are the text at the end: a blank stands between two parts, and nowhere else."""
     parts: list[Transcript] = []
     told = live = False
-    async with aclosing(hearing.hear(prepared, wanted)) as heard:
+    async with aclosing(hearing.hear(prepared, wanted, errand)) as heard:
         async for each in heard:
             if isinstance(each, Transcript):
                 parts.append(each)

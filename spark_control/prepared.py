@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from spark_control.audio.decode import canonical_header
 from spark_control.audio.formats import WAV, Format
@@ -21,38 +23,71 @@ _LISTEN_FOR = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """16 kHz mono samples, from one place of a spool to another."""
+
+    pcm: Spool
+    begin: int
+    end: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.begin) / _BYTES_PER_SECOND
+
+    def clip(self) -> Clip:
+        """It as a WAV file."""
+        return Clip(canonical_header(self.end - self.begin), self.pcm, self.begin, self.end)
+
+    async def fingerprint(self) -> str:
+        """The same sound gives the same, whatever container it came in."""
+        digest = hashlib.sha256()
+        async for piece in self.pcm.pieces(self.begin, self.end):
+            await asyncio.to_thread(digest.update, piece)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A stretch of the recording. `start` is where it begins, in seconds."""
 
     start: float
     recording: Recording
+    """As the engine gets it."""
+    decoded: Callable[[], Awaitable[Stretch]]
+    """Its samples, which may have to be decoded first."""
+
+    async def plainly(self) -> Recording:
+        """The same as WAV, for an engine that may not get it as it came."""
+        stretch = await self.decoded()
+        return replace(self.recording, source=stretch.clip(), format=WAV, duration=stretch.seconds)
 
 
 class Prepared:
     """A recording as its engine gets it. Whoever holds it closes it."""
 
-    def __init__(self, parts: list[Part], seconds: float | None, pcm: Spool | None, data_starts: int) -> None:
+    def __init__(self, parts: list[Part], seconds: float | None, audible: Stretch | None = None) -> None:
         self.parts = parts
         self.seconds = seconds
-        self._pcm = pcm
-        self._data_starts = data_starts
-        self._own: Spool | None = None
+        self._audible = audible
+        self._own: list[Spool] = []
 
     def owning(self, spool: Spool) -> Prepared:
-        self._own = spool
+        self._own.append(spool)
         return self
 
     async def audible(self) -> bool:
         """Whether there is sound in its first minute; False where nobody can tell."""
-        if self._pcm is None:
+        if self._audible is None:
             return False
-        end = self._data_starts + _LISTEN_FOR * _BYTES_PER_SECOND
-        begun = b"".join([piece async for piece in self._pcm.pieces(self._data_starts, end)])
+        begin, end = self._audible.begin, self._audible.begin + _LISTEN_FOR * _BYTES_PER_SECOND
+        begun = b"".join(
+            [piece async for piece in self._audible.pcm.pieces(begin, min(end, self._audible.end))]
+        )
         return await asyncio.to_thread(is_audible, begun)
 
     def close(self) -> None:
-        if self._own:
-            self._own.close()
+        for spool in self._own:
+            spool.close()
 
 
 async def in_parts(
@@ -64,13 +99,11 @@ async def in_parts(
     cuts = [start]
     while end - cuts[-1] > longest:
         cuts.append(await _cut(pcm, cuts[-1], cuts[-1] + longest))
-    parts = [
-        Part((begin - start) / _BYTES_PER_SECOND, _clip(pcm, begin, finish, wanted))
-        for begin, finish in zip(cuts, [*cuts[1:], end], strict=True)
-    ]
+    stretches = [Stretch(pcm, begin, finish) for begin, finish in zip(cuts, [*cuts[1:], end], strict=True)]
+    parts = [_part(stretch, (stretch.begin - start) / _BYTES_PER_SECOND, wanted) for stretch in stretches]
     if whole is not None and len(parts) == 1:
-        parts = [Part(0.0, recording_of(whole, WAV, size / _BYTES_PER_SECOND, wanted))]
-    return Prepared(parts, size / _BYTES_PER_SECOND, pcm, start)
+        parts = [replace(parts[0], recording=replace(parts[0].recording, source=whole))]
+    return Prepared(parts, size / _BYTES_PER_SECOND, Stretch(pcm, start, end))
 
 
 async def _cut(pcm: Spool, start: int, latest: int) -> int:
@@ -80,9 +113,11 @@ async def _cut(pcm: Spool, start: int, latest: int) -> int:
     return earliest + await asyncio.to_thread(quietest, tail)
 
 
-def _clip(pcm: Spool, start: int, end: int, wanted: Wanted) -> Recording:
-    source = Clip(canonical_header(end - start), pcm, start, end)
-    return recording_of(source, WAV, (end - start) / _BYTES_PER_SECOND, wanted)
+def _part(stretch: Stretch, start: float, wanted: Wanted) -> Part:
+    async def decoded() -> Stretch:
+        return stretch
+
+    return Part(start, recording_of(stretch.clip(), WAV, stretch.seconds, wanted), decoded)
 
 
 def recording_of(source: Source, format_: Format, duration: float | None, wanted: Wanted) -> Recording:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import difflib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from spark_control import __version__
+from spark_control.admin_api import build_admin_router
 from spark_control.audio_proxy import build_audio_router
 from spark_control.discovery import build_discovery_router
 from spark_control.doorway import Doorway
@@ -30,11 +32,15 @@ from spark_control.errors import (
 from spark_control.health import build_health_router
 from spark_control.hearing import Hearing
 from spark_control.lifecycle import Lifecycle
-from spark_control.settings import Settings
+from spark_control.settings import DeepHealthSettings, Settings
 from spark_control.speaking import Speaking
-from spark_control.upstreams import first_listener, first_speaker
+from spark_control.store import Store
+from spark_control.supervision.replay import Replay
+from spark_control.supervision.restarters import Restarter
+from spark_control.upstreams import listeners, speakers
 from spark_control.upstreams.catalog import Catalog
-from spark_control.upstreams.client import open_client
+from spark_control.upstreams.client import CANARIES, open_client
+from spark_control.watch import as_one, watch
 
 _VOICES_EVERY = 60.0
 """Seconds between two looks at which voices an engine has."""
@@ -46,39 +52,53 @@ def create_app(
     transport: httpx.AsyncBaseTransport | None = None,
     lifecycle: Lifecycle | None = None,
     engines_ready: Callable[[], Awaitable[None]] | None = None,
+    store: Store | None = None,
+    restarters: Mapping[str, Restarter] | None = None,
 ) -> FastAPI:
     """Build the gateway.
 
     `transport` lets tests put fake engines in place of the network. `serve`
-    brings its own `lifecycle`, which it drains, and `engines_ready`, which
-    returns once the engines that it started itself can work.
+    brings its own `lifecycle`, which it drains; `engines_ready`, which returns
+    once the engines that it started itself can work, and their `restarters`;
+    and a `store` on disk. Without one, what must outlive the gateway does not.
     """
-    client = open_client(transport)
+    client, canaries = open_client(transport), open_client(transport, agent=CANARIES)
     lifecycle = lifecycle or Lifecycle()
+    own_store = store or Store.open(None)
+    speech = as_one(speakers(settings.upstreams, client))
+    transcription = as_one(listeners(settings.upstreams, client))
     catalog = Catalog(
-        first_speaker(settings.upstreams, client),
-        first_listener(settings.upstreams, client),
+        speech.first if speech else None,
+        transcription.first if transcription else None,
         own_names=settings.voices,
         default_voice=settings.speech.default_voice,
     )
+    replays = [replay for replay in (transcription, speech) if replay]
+    deep_health = watch(settings, replays, canaries, own_store, restarters or {})
 
-    speaking = Speaking(catalog.speaker, catalog, settings.speech) if catalog.speaker else None
-    hearing = Hearing(catalog.listener, settings.uploads) if catalog.listener else None
+    def care(replay: Replay[Any]) -> DeepHealthSettings:
+        return settings.care_of(replay.first.name)
+
+    speaking = Speaking(speech, catalog, settings.speech, care(speech)) if speech else None
+    hearing = Hearing(transcription, settings.uploads, care(transcription)) if transcription else None
 
     async def start() -> None:
         if engines_ready:
             await engines_ready()
         lifecycle.ready = True
-        await catalog.keep_fresh(_VOICES_EVERY)
+        await asyncio.gather(catalog.keep_fresh(_VOICES_EVERY), deep_health.run_forever())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with client:
-            starting = asyncio.create_task(start())
+        async with client, canaries:
+            running = asyncio.create_task(start())
             yield
-            starting.cancel()
+            running.cancel()
+            await asyncio.wait([running])
             if hearing:
                 hearing.close()
+            if store is None:
+                own_store.close()
 
     app = FastAPI(
         title="Spark Control",
@@ -100,6 +120,8 @@ def create_app(
         build_discovery_router(catalog, list_voices=settings.models.list_voices, created=int(time.time()))
     )
     app.include_router(build_health_router(lifecycle))
+    engines = {lane.name: lane.upstream for replay in replays for lane in replay.lanes}
+    app.include_router(build_admin_router(deep_health, lifecycle, engines))
     return app
 
 

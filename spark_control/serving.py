@@ -7,8 +7,9 @@ import contextlib
 import gc
 import os
 import socket
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -19,6 +20,10 @@ from spark_control.guarded_http import GuardedHttp
 from spark_control.lifecycle import Lifecycle
 from spark_control.server import create_app
 from spark_control.settings import Settings, UpstreamSettings
+from spark_control.store import Store, StoreError
+from spark_control.supervision.alerts import missing_extra as missing_alerts
+from spark_control.supervision.restarters import Restarter
+from spark_control.supervision.restarters.process import ProcessRestarter
 
 Announce = Callable[[str], None]
 
@@ -65,15 +70,23 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotServe(f"cannot listen on {host} port {port}: {os.strerror(exc.errno or 0)}") from None
 
 
-async def serve(settings: Settings, listening: socket.socket, announce: Announce, *, hints: bool) -> None:
+async def serve(
+    settings: Settings, listening: socket.socket, announce: Announce, store: Store, *, hints: bool
+) -> None:
     """Serve until a signal. `announce` gets lines about what runs where."""
     lifecycle = Lifecycle()
     async with AsyncExitStack() as house:
         engines = None
         if not settings.upstreams:
-            engines = await house.enter_async_context(EmbeddedEngines(list(EMBEDDED_MODELS)))
+            engines = await house.enter_async_context(EmbeddedEngines(list(EMBEDDED_MODELS), faults=hints))
             settings = settings.model_copy(update={"upstreams": upstreams_of(engines)})
-        app = create_app(settings, lifecycle=lifecycle, engines_ready=engines.ready if engines else None)
+        app = create_app(
+            settings,
+            lifecycle=lifecycle,
+            engines_ready=engines.ready if engines else None,
+            store=store,
+            restarters=restarters_of(engines) if engines else None,
+        )
         announce(what_runs_where(settings, listening, embedded=engines is not None))
         if hints:
             announce(what_to_try(base_url(listening)))
@@ -83,11 +96,20 @@ async def serve(settings: Settings, listening: socket.socket, announce: Announce
 def upstreams_of(engines: EmbeddedEngines) -> dict[str, UpstreamSettings]:
     """The settings under which the gateway finds its own engines."""
     return {
-        EMBEDDED_MODELS[engine.kind]: UpstreamSettings.model_validate(
-            {"kind": engine.kind, "url": engine.url, "model": EMBEDDED_MODELS[engine.kind]}
+        engine.kind_of_engine: UpstreamSettings.model_validate(
+            {
+                "kind": engine.kind_of_engine,
+                "url": engine.url,
+                "model": EMBEDDED_MODELS[engine.kind_of_engine],
+            }
         )
         for engine in engines.engines
     }
+
+
+def restarters_of(engines: EmbeddedEngines) -> dict[str, Restarter]:
+    """The way to restart each of the gateway's own engines."""
+    return {engine.kind_of_engine: ProcessRestarter(engine) for engine in engines.engines}
 
 
 async def _run(app: FastAPI, lifecycle: Lifecycle, listening: socket.socket, drain: float) -> None:
@@ -141,6 +163,10 @@ Open WebUI, Admin Panel > Settings > Audio:
 
 (From a container, this machine is not 127.0.0.1: docs/clients/open-webui.md.)
 
+See a wedge healed under your eyes:
+
+  spark-control drill wedge parakeet
+
 The embedded engines are small and mishear a word in ten or so; a Spark's own do better.
 Ctrl-C ends it."""
 
@@ -149,9 +175,31 @@ def run(settings: Settings, announce: Announce, *, hints: bool = False) -> None:
     """`spark-control serve`: listen, then serve on the fastest event loop there is. Raises CannotServe."""
     if not settings.upstreams and (missing := missing_extra()):
         raise CannotServe(f"no upstream is configured, and the embedded engines are not installed. {missing}")
-    listening = listen(settings.host, settings.port)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(settings, listening, announce, hints=hints))
+    alerts = [url for name in settings.upstreams for url in settings.care_of(name).alerts]
+    if missing := missing_alerts([*alerts, *settings.deep_health.alerts]):
+        raise CannotServe(missing)
+    # A demonstration leaves nothing behind, and is in nobody's way.
+    with closing(_store(None if hints else state_folder(settings, os.environ))) as store:
+        listening = listen(settings.host, settings.port)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, listening, announce, store, hints=hints))
+
+
+def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Where what must outlive the gateway is kept."""
+    if settings.state:
+        return settings.state
+    if given := environ.get("STATE_DIRECTORY"):  # by systemd
+        return Path(given.partition(":")[0])
+    home = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "spark-control"
+
+
+def _store(folder: Path | None) -> Store:
+    try:
+        return Store.open(folder)
+    except StoreError as exc:
+        raise CannotServe(str(exc)) from None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

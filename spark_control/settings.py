@@ -6,9 +6,10 @@ Read from the environment (`SPARK_CONTROL_UPLOADS__MAX_BYTES=1000000`) over
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "SPARK_CONTROL_"
@@ -38,6 +39,73 @@ class Section(BaseModel):
     """A table of the settings file: it refuses keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class RestartSettings(Section):
+    """How an engine is restarted: by exactly one of `systemd`, `docker` and `command`."""
+
+    systemd: str | None = Field(default=None, pattern=r"^[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]{0,254}$")
+    """The unit: `parakeet.service`."""
+
+    user: bool = False
+    """Whether that unit belongs to the gateway's user (`systemctl --user`) rather than to the system."""
+
+    docker: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$")
+    """The container, by name or id."""
+
+    host: str = Field(default="unix:///var/run/docker.sock", pattern=r"^(unix:///|tcp://|http://)[!-~]+$")
+    """Where Docker's API is: its socket, or a socket proxy such as `tcp://127.0.0.1:2375`."""
+
+    command: list[str] | None = Field(default=None, min_length=1)
+    """A program and its arguments, run without a shell. Exit status 0 means that it has restarted the engine."""
+
+    timeout: float = Field(default=120, gt=0, le=3600)
+    """Seconds that the restart itself may take, without the loading of the model that follows."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> RestartSettings:
+        if sum(way is not None for way in (self.systemd, self.docker, self.command)) != 1:
+            raise ValueError(
+                'name one way to restart: { systemd = "x.service" }, { docker = "x" } or { command = ["x"] }'
+            )
+        return self
+
+
+class PatienceFor(Section):
+    """How long the requests of one kind of client may be held."""
+
+    user_agent: str = Field(min_length=1)
+    """What its User-Agent contains, in any case: `HomeAssistant`."""
+
+    seconds: float = Field(ge=0, le=86_400)
+
+
+class DeepHealthSettings(Section):
+    """How the engines are watched and cured. Each can also be set for one engine, in `[upstreams.NAME.deep_health]`."""
+
+    interval: float = Field(default=300, gt=0, le=86_400)
+    """Seconds between two canaries, which are real work; none is needed while live traffic proves health."""
+
+    restart_limit: int = Field(default=3, ge=0, le=100)
+    """Restarts of one engine within any `restart_window`. After them a person is called. 0 never restarts."""
+
+    restart_window: float = Field(default=1800, gt=0, le=30 * 86_400)
+    """Seconds."""
+
+    startup_grace: float = Field(default=60, gt=0, le=7200)
+    """Seconds an engine may load after its restart before that counts as a failure: a NIM may need 600."""
+
+    patience: float = Field(default=60, ge=0, le=86_400)
+    """Seconds a request may be held while its engine is being cured. 0 answers 503 at once."""
+
+    patience_max: float = Field(default=900, ge=0, le=86_400)
+    """The most that a client can ask for with the header `X-Spark-Patience`."""
+
+    patience_for: list[PatienceFor] = [PatienceFor(user_agent="HomeAssistant", seconds=8)]
+    """Shorter or longer patience for some clients; the first that fits counts."""
+
+    alerts: list[str] = []
+    """Apprise URLs that are told when the gateway gives up on an engine, and when it is back. Extra `alerts`."""
 
 
 class UpstreamSettings(Section):
@@ -71,6 +139,17 @@ class UpstreamSettings(Section):
 
     timeout: float = Field(default=300, gt=0, le=86_400)
     """Seconds to wait between two pieces of an answer; the first piece of a long recording takes longest."""
+
+    restart: RestartSettings | None = None
+    """How it is restarted when it has wedged: `{ systemd = "parakeet.service" }`, `{ docker = "parakeet" }` or
+    `{ command = ["ssh", "spark-2", "restart-parakeet"] }`. Without one it is only watched."""
+
+    probe_when: Literal["always", "after_use"] | None = None
+    """`after_use` leaves an engine alone until somebody has used it since its last canary, so that one which
+    unloads when idle may sleep. Each kind has a default; the present ones all stay loaded: `always`."""
+
+    deep_health: DeepHealthSettings = DeepHealthSettings()
+    """What differs for this engine from the general `[deep_health]`: any of its keys."""
 
 
 class ModelsSettings(Section):
@@ -129,6 +208,10 @@ class Settings(BaseSettings):
     drain: float = Field(default=10, ge=0, le=3600)
     """Seconds that answers under way may take to finish after SIGTERM."""
 
+    state: Path | None = None
+    """Folder for what must outlive the gateway: restarts, incidents. Default: `$STATE_DIRECTORY`, which systemd
+    sets, or `~/.local/state/spark-control`."""
+
     upstreams: dict[UpstreamName, UpstreamSettings] = {}
     """The engines, by name. With none, `serve` starts the embedded ones."""
 
@@ -138,6 +221,12 @@ class Settings(BaseSettings):
     models: ModelsSettings = ModelsSettings()
     speech: SpeechSettings = SpeechSettings()
     uploads: UploadsSettings = UploadsSettings()
+    deep_health: DeepHealthSettings = DeepHealthSettings()
+
+    def care_of(self, upstream: str) -> DeepHealthSettings:
+        """What holds for one engine: its own settings over the general ones."""
+        own = self.upstreams[upstream].deep_health
+        return self.deep_health.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
     @classmethod
     def settings_customise_sources(

@@ -6,6 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -86,12 +87,18 @@ def _keys_under(path: Sequence[str]) -> list[str] | None:
         if get_origin(model) is dict:
             model = get_args(model)[1]
         elif isinstance(model, type) and issubclass(model, BaseModel):
-            model = model.model_fields[key].annotation
+            model = section_of(model.model_fields[key].annotation)
         else:
             return []
     if isinstance(model, type) and issubclass(model, BaseModel):
         return list(model.model_fields)
     return None if get_origin(model) is dict else []
+
+
+def section_of(annotation: object) -> object:
+    """The table that may stand at a setting which may also be absent; any other annotation as it is."""
+    inner = [each for each in get_args(annotation) if each is not type(None)]
+    return inner[0] if isinstance(annotation, UnionType) and len(inner) == 1 else annotation
 
 
 def _sentence(error: ErrorDetails) -> str:

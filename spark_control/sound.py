@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
+from spark_control.ahead import Begun
 from spark_control.audio.encode import Encoder
 from spark_control.audio.formats import WAV, Format, sniff
 from spark_control.audio.speaking_time import shortest_time
 from spark_control.audio.wav import HEADER_BYTES
+from spark_control.errors import UpstreamError
 from spark_control.script import Script
+from spark_control.supervision.replay import Taken
 from spark_control.upstreams.base import Speech, SpeechDialect, Voice
 from spark_control.upstreams.client import Answer, Upstream
 
@@ -20,12 +23,11 @@ Samples = AsyncGenerator[bytes, None]
 class Sound:
     """A source of sound for a Relay. Whoever holds it closes it."""
 
-    def __init__(self, speaker: Upstream[SpeechDialect], format_: Format, voice: Voice) -> None:
+    def __init__(self, format_: Format, voice: Voice) -> None:
         self.format = format_
         self.headers = {
             "content-type": format_.media_type,
             "content-disposition": f'inline; filename="speech.{format_.name}"',
-            "x-model": speaker.model,
             "x-voice": voice.id,
         }
 
@@ -51,43 +53,66 @@ class Sound:
 
 
 class EngineFile(Sound):
-    """The engine's own WAV file."""
+    """The engine's own WAV file, of which the first sound has come."""
 
-    def __init__(self, speaker: Upstream[SpeechDialect], answer: Answer, speech: Speech) -> None:
-        super().__init__(speaker, WAV, speech.voice)
-        self._speaker = speaker
-        self._answer = answer
-        self._shortest = HEADER_BYTES + 1 + shortest_bytes(speech, self.rate)
+    def __init__(self, taken: Taken[SpeechDialect, Answer], speech: Speech) -> None:
+        super().__init__(WAV, speech.voice)
+        self._taken = taken
+        self._answer = taken.value
+        self._shortest = shortest_file(speech, self.rate)
         self._sent = 0
-        if "content-length" in answer.headers:
-            self.headers["content-length"] = answer.headers["content-length"]
+        self._silent = True
+        if "content-length" in self._answer.headers:
+            self.headers["content-length"] = self._answer.headers["content-length"]
 
     @property
     def rate(self) -> int:
-        return self._speaker.dialect.stream_rate
+        return self._taken.upstream.dialect.stream_rate
 
     @property
     def seconds(self) -> float:
         return max(0, self._sent - HEADER_BYTES) / (2 * self.rate)
 
     async def begin(self) -> None:
-        """A bare header, something else than a WAV, or too short a file is a failed engine."""
-        begun = await self._answer.begin(HEADER_BYTES + 1)
-        declared = self.headers.get("content-length", "")
-        if sniff(begun) is not WAV or len(begun) <= HEADER_BYTES:
-            raise self._speaker.garbage()
-        if declared.isdigit() and int(declared) < self._shortest:
-            raise self._speaker.cut_short()
+        """It has begun."""
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        async for piece in self._answer.pieces():
-            self._sent += len(piece)
-            yield piece
-        if self._sent < self._shortest:
-            raise self._speaker.cut_short()
+        try:
+            async for piece in self._answer.pieces():
+                self._silent = self._silent and is_silent(piece[max(0, HEADER_BYTES - self._sent) :])
+                self._sent += len(piece)
+                yield piece
+            if self._sent < self._shortest:
+                raise self._taken.upstream.cut_short()
+        except UpstreamError as exc:
+            self._taken.broke(exc)
+            raise
+        self._taken.complete()
+        if self._silent:
+            self._taken.doubt("silence for words")
 
     async def aclose(self) -> None:
+        self._taken.leave()
         await self._answer.aclose()
+
+
+async def begin_file(speaker: Upstream[SpeechDialect], speech: Speech) -> Answer:
+    """The engine's WAV file of `speech`, once its sound begins.
+
+    A bare header, something else than a WAV, or too short a file is a failed engine.
+    """
+    answer = await speaker.send(lambda: speaker.dialect.wav_request(speech))
+    try:
+        begun = await answer.begin(HEADER_BYTES + 1)
+        declared = answer.headers.get("content-length", "")
+        if sniff(begun) is not WAV or len(begun) <= HEADER_BYTES:
+            raise speaker.garbage()
+        if declared.isdigit() and int(declared) < shortest_file(speech, speaker.dialect.stream_rate):
+            raise speaker.cut_short()
+    except BaseException:
+        await answer.aclose()
+        raise
+    return answer
 
 
 class Encoded(Sound):
@@ -101,13 +126,12 @@ class Encoded(Sound):
         script: Script,
         voice: Voice,
     ) -> None:
-        super().__init__(speaker, format_, voice)
+        super().__init__(format_, voice)
         self._speaker = speaker
         self._encoder = Encoder(format_.name, speaker.dialect.stream_rate, tempo=script.tempo)
         self._bytes_per_second = 2 * speaker.dialect.stream_rate * script.tempo
         self._heard = 0
-        self._begun: list[bytes] = []
-        self._encoded = self._encode(samples)
+        self._encoded = Begun(self._encode(samples))
 
     @property
     def rate(self) -> int:
@@ -118,16 +142,13 @@ class Encoded(Sound):
         return self._heard / self._bytes_per_second
 
     async def begin(self) -> None:
-        first = await anext(self._encoded, b"")
-        if not first:
-            raise self._speaker.cut_short()
-        self._begun.append(first)
+        try:
+            await self._encoded.begin()
+        except StopAsyncIteration:
+            raise self._speaker.cut_short() from None
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        while self._begun:
-            yield self._begun.pop()
-        async for piece in self._encoded:
-            yield piece
+    def pieces(self) -> AsyncIterator[bytes]:
+        return self._encoded.pieces()
 
     async def aclose(self) -> None:
         await self._encoded.aclose()
@@ -141,6 +162,16 @@ class Encoded(Sound):
                     yield made
         if made := await asyncio.to_thread(self._encoder.finish):
             yield made
+
+
+def is_silent(samples: bytes) -> bool:
+    """Whether there is nothing in them at all."""
+    return samples.count(0) == len(samples)
+
+
+def shortest_file(speech: Speech, rate: int) -> float:
+    """Bytes of a WAV file with the words of `speech`, at the very least."""
+    return HEADER_BYTES + 1 + shortest_bytes(speech, rate)
 
 
 def shortest_bytes(speech: Speech, rate: int) -> float:

@@ -48,7 +48,7 @@ class Base64Json:
     def __init__(self, sound: Sound) -> None:
         self._sound = sound
         self.headers = {"content-type": "application/json"}
-        self.headers |= {name: sound.headers[name] for name in ("x-model", "x-voice")}
+        self.headers |= {name: value for name, value in sound.headers.items() if name.startswith("x-")}
 
     async def pieces(self) -> AsyncIterator[bytes]:
         yield b'{"audio":"'

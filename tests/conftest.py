@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from spark_control.settings import Settings
 from spark_control.telemetry import configure_logging
 from tests.fakes.magpie import FakeMagpie
 from tests.fakes.parakeet import FakeParakeet, FakeParakeetNim
-from tests.live import serving
+from tests.live import eventually, serving
 
 GatewayWith = Callable[..., AbstractContextManager[httpx.Client]]
 
@@ -93,23 +93,61 @@ def upstreams(_magpie: tuple[FakeMagpie, str], _parakeet: tuple[FakeParakeet, st
     }
 
 
+IMPATIENT = {"patience": 0, "patience_for": []}
+"""Care for the tests in which a failure is to be seen at once, and not to be healed."""
+
+
 @contextmanager
 def live_gateway(settings: Settings) -> Iterator[httpx.Client]:
-    """A gateway on a socket, and a client of it."""
+    """A gateway on a socket, and a client of it, once every engine that answers has had its first canary."""
     with serving(create_app(settings)) as url, httpx.Client(base_url=url, timeout=20) as client:
+        with suppress(AssertionError):
+            eventually(lambda: all(each["last_probe"] for each in engines(client)), within=2)
         yield client
+
+
+def engines(client: httpx.Client) -> list[dict[str, Any]]:
+    """What the gateway says of its engines."""
+    shown: list[dict[str, Any]] = client.get("/api/status").json()["upstreams"]
+    return shown
+
+
+class Shared:
+    """One gateway for many tests: another takes its place once it has seen an engine fail, which it remembers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._house = ExitStack()
+        self._client: httpx.Client | None = None
+
+    def client(self) -> httpx.Client:
+        if self._client is None or self._is_marked(self._client):
+            self.close()
+            self._client = self._house.enter_context(live_gateway(self._settings))
+        return self._client
+
+    def close(self) -> None:
+        self._house.close()
+
+    def _is_marked(self, client: httpx.Client) -> bool:
+        sick = any(each["state"] != "healthy" for each in engines(client))
+        return sick or bool(client.get("/api/incidents").json()["incidents"])
 
 
 @pytest.fixture(scope="session")
-def _gateway(upstreams: dict[str, Any]) -> Iterator[httpx.Client]:
-    with live_gateway(Settings(upstreams=upstreams)) as client:
-        yield client
+def _shared(upstreams: dict[str, Any]) -> Iterator[Shared]:
+    shared = Shared(Settings(upstreams=upstreams, deep_health=IMPATIENT))
+    yield shared
+    shared.close()
 
 
 @pytest.fixture
-def gateway(_gateway: httpx.Client, magpie: FakeMagpie, parakeet: FakeParakeet) -> httpx.Client:
+def gateway(_shared: Shared, magpie: FakeMagpie, parakeet: FakeParakeet) -> httpx.Client:
     """A client of a live gateway with both fakes behind it."""
-    return _gateway
+    client = _shared.client()
+    magpie.reset()
+    parakeet.reset()
+    return client
 
 
 @pytest.fixture
@@ -117,6 +155,6 @@ def gateway_with(upstreams: dict[str, Any], magpie: FakeMagpie, parakeet: FakePa
     """Makes gateways whose settings a test chooses, each in a `with` block that gives a client."""
 
     def build(**settings: Any) -> AbstractContextManager[httpx.Client]:
-        return live_gateway(Settings(**{"upstreams": upstreams, **settings}))
+        return live_gateway(Settings(**{"upstreams": upstreams, "deep_health": IMPATIENT, **settings}))
 
     return build

@@ -59,6 +59,7 @@ def serve(folder: Path, *arguments: str, new_group: bool = False) -> Iterator[Se
         process = subprocess.Popen(
             [*COMMAND, "serve", "--port", "0", *arguments],
             cwd=folder,
+            env={"SPARK_CONTROL_STATE": str(folder / "state"), **os.environ},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

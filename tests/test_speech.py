@@ -374,8 +374,8 @@ def test_a_body_of_megabytes_is_not_read(gateway):
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
     [
-        (Fault(500, b'{"detail": "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"}'), 502, "upstream_error"),
-        (Fault(500, b""), 502, "upstream_error"),
+        (Fault(500, b'{"detail": "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"}'), 503, "service_unavailable"),
+        (Fault(500, b""), 503, "service_unavailable"),
         (Fault(200, b"<html>It works!</html>", {"content-type": "text/html"}), 502, "upstream_garbage"),
         (CutOff(after=0), 502, "upstream_error"),
         (Fault(503, b"", {"retry-after": "17"}), 503, "service_loading"),

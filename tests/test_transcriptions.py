@@ -185,8 +185,8 @@ def test_a_wrong_byte_rate_in_a_header_loses_nothing(gateway_with, upstreams, pa
 
 
 def test_live_text_of_several_parts_is_the_text_at_the_end(gateway_with, upstreams, parakeet):
-    parakeet.fault = Fault(200, LIVE, EVENTS)
     with gateway_with(upstreams={"p": {**upstreams["parakeet"], "longest": 2}}) as gateway:
+        parakeet.fault = Fault(200, LIVE, EVENTS)
         *deltas, done = told(hear(gateway, file=("a.wav", wav(5.0)), stream="true"))
 
     assert done["text"].count("Turn on the light.") >= 3
@@ -294,7 +294,7 @@ def test_what_engines_put_around_the_words_is_taken_away(gateway, parakeet, said
 def test_no_words_in_audible_sound_are_passed_on_and_noted(gateway, parakeet, monkeypatch):
     noted = []
     monkeypatch.setattr(
-        "spark_control.hearing.log.warning", lambda event, **_: noted.append(event), raising=False
+        "spark_control.deep_health.log.warning", lambda _, reason, **__: noted.append(reason), raising=False
     )
     parakeet.fault = Fault(200, b'{"text": ""}')
 
@@ -503,7 +503,7 @@ def test_a_file_over_the_limit_is_not_read_to_its_end(gateway_with, parakeet):
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
     [
-        (Fault(500, b"Internal Server Error", {"content-type": "text/plain"}), 502, "upstream_error"),
+        (Fault(500, b"Internal Server Error", {"content-type": "text/plain"}), 503, "service_unavailable"),
         (Fault(200, b"<html>"), 502, "upstream_garbage"),
         (Fault(200, b'{"words": []}'), 502, "upstream_garbage"),
         (Fault(200, b'{"text": 5}'), 502, "upstream_garbage"),

@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 import structlog
 
@@ -30,6 +31,13 @@ _SETTLED = 60.0
 _LAST_WORDS = 5.0
 """Seconds an engine may take to end after SIGTERM."""
 
+_LAST_WORDS_OF_A_WEDGE = 1.0
+"""The same for one that is restarted: users wait for it, and it may not listen."""
+
+
+class NotRestarted(RuntimeError):
+    """Why an engine has not been restarted, in a sentence."""
+
 
 def missing_extra() -> str | None:
     """A sentence, if what the engines need is not installed."""
@@ -37,18 +45,23 @@ def missing_extra() -> str | None:
 
 
 class EmbeddedEngine:
-    """One engine process and the socket it answers on."""
+    """One engine process and the socket it answers on. It is its own restarter."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, *, faults: bool = False) -> None:
+        self.kind_of_engine = kind
+        self.kind = "process"
+        self.what = f"embedded {kind} engine"
+        self._faults = faults
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.process: asyncio.subprocess.Process | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._at_once = asyncio.Event()
 
     async def start(self, lifeline: int) -> None:
         """Start it, and start it again whenever it dies. `lifeline` is a pipe's read end; it dies when that closes."""
         await self._spawn(lifeline)
+        self._next_start: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
         self._watching = asyncio.create_task(self._watch(lifeline))
 
     async def ready(self) -> None:
@@ -65,15 +78,33 @@ class EmbeddedEngine:
                 return await reader.readline()
         return b""
 
+    async def restart(self) -> None:
+        """End it, wedged or not, and return once another process runs. Raises NotRestarted.
+
+        Only `_watch` starts processes, so that there are never two: this ends the one and has that hurry.
+        """
+        if self.process is None or self._watching is None or self._watching.done():
+            raise NotRestarted(f"The {self.what} is not running.")
+        next_start = self._next_start
+        self._at_once.set()
+        if self.process.returncode is None:
+            await _end(self.process, _LAST_WORDS_OF_A_WEDGE)
+        either: set[asyncio.Future[Any]] = {next_start, self._watching}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        failure = next_start.result() if next_start.done() else "the gateway is stopping"
+        if failure:
+            raise NotRestarted(f"The {self.what} could not be started again: {failure}.")
+
     async def stop(self) -> None:
         if self._watching:
             self._watching.cancel()
         self._socket.close()
         if self.process and self.process.returncode is None:
-            await _end(self.process)
+            await _end(self.process, _LAST_WORDS)
 
     async def _spawn(self, lifeline: int) -> None:
-        command = [sys.executable, "-m", "spark_control", "engine", self.kind]
+        command = [sys.executable, "-m", "spark_control", "engine", self.kind_of_engine]
+        command += ["--faults"] if self._faults else []
         inherited = (self._socket.fileno(), lifeline)
         self.process = await asyncio.create_subprocess_exec(
             *command,
@@ -94,20 +125,41 @@ class EmbeddedEngine:
             began = clock()
             code = await self.process.wait()
             pause = _FIRST_PAUSE if clock() - began > _SETTLED else pause
-            log.warning("embedded engine died", engine=self.kind, exit_code=code, starting_again_in=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-            try:
-                await self._spawn(lifeline)
-            except OSError as exc:  # out of memory or processes, say: it may pass
-                log.warning("embedded engine not started", engine=self.kind, reason=str(exc))
+            if not self._at_once.is_set():
+                log.warning(
+                    "embedded engine died",
+                    engine=self.kind_of_engine,
+                    exit_code=code,
+                    starting_again_in=pause,
+                )
+                pause = await self._pause(pause)
+            await self._start_again(lifeline)
+
+    async def _pause(self, seconds: float) -> float:
+        """Wait, unless someone asks for a restart; the next pause is longer."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._at_once.wait(), seconds)
+        return min(seconds * 2, _LONGEST_PAUSE)
+
+    async def _start_again(self, lifeline: int) -> None:
+        """Try to, and tell those who wait for it. Where it fails, the next turn of `_watch` tries again."""
+        failure = None
+        try:
+            await self._spawn(lifeline)
+        except OSError as exc:  # out of memory or processes, say: it may pass
+            failure = exc
+            log.warning("embedded engine not started", engine=self.kind_of_engine, reason=str(exc))
+        # Whoever asked up to now gets this start.
+        self._at_once.clear()
+        started, self._next_start = self._next_start, asyncio.get_running_loop().create_future()
+        started.set_result(failure)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, patience: float) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), _LAST_WORDS)
+            await asyncio.wait_for(process.wait(), patience)
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -116,8 +168,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 class EmbeddedEngines:
     """All of them, for as long as the `async with` block lasts, and not a moment longer: kill -9 included."""
 
-    def __init__(self, kinds: Sequence[str]) -> None:
-        self.engines = [EmbeddedEngine(kind) for kind in kinds]
+    def __init__(self, kinds: Sequence[str], *, faults: bool = False) -> None:
+        self.engines = [EmbeddedEngine(kind, faults=faults) for kind in kinds]
 
     async def __aenter__(self) -> EmbeddedEngines:
         # The gateway holds the write end; the kernel closes it however the gateway ends.

@@ -39,21 +39,23 @@ def build_upstream(name: str, settings: UpstreamSettings, client: httpx.AsyncCli
     )
 
 
-def first_speaker(
+def speakers(
     upstreams: dict[str, UpstreamSettings], client: httpx.AsyncClient
-) -> Upstream[SpeechDialect] | None:
-    """The first engine in the file that speaks."""
-    for name, settings in upstreams.items():
-        if settings.kind in SPEECH_DIALECTS:
-            return cast(Upstream[SpeechDialect], build_upstream(name, settings, client))
-    return None
+) -> list[Upstream[SpeechDialect]]:
+    """The engines that speak, in the order of the file."""
+    return [
+        cast(Upstream[SpeechDialect], build_upstream(name, settings, client))
+        for name, settings in upstreams.items()
+        if settings.kind in SPEECH_DIALECTS
+    ]
 
 
-def first_listener(
+def listeners(
     upstreams: dict[str, UpstreamSettings], client: httpx.AsyncClient
-) -> Upstream[TranscriptionDialect] | None:
-    """The first engine in the file that transcribes."""
-    for name, settings in upstreams.items():
-        if settings.kind in TRANSCRIPTION_DIALECTS:
-            return cast(Upstream[TranscriptionDialect], build_upstream(name, settings, client))
-    return None
+) -> list[Upstream[TranscriptionDialect]]:
+    """The engines that transcribe, in the order of the file."""
+    return [
+        cast(Upstream[TranscriptionDialect], build_upstream(name, settings, client))
+        for name, settings in upstreams.items()
+        if settings.kind in TRANSCRIPTION_DIALECTS
+    ]

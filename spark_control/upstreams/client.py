@@ -19,7 +19,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from spark_control.errors import TimedOut, Unreachable, UpstreamError
+from spark_control.errors import GatewayError, TimedOut, Unreachable, UpstreamError
+from spark_control.evidence import Evidence, How
 from spark_control.upstreams.base import Dialect
 from spark_control.upstreams.refusals import refusal
 
@@ -32,29 +33,41 @@ _PIECE = 64 * 1024
 
 _REFUSAL_BYTES = 64 * 1024
 
-_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "spark-control"}
-"""Sent to every engine: sound does not compress, and is passed on as it comes."""
+CANARIES = "spark-control (canary)"
+"""How the watcher's own requests name themselves in an engine's log."""
 
 DialectT = TypeVar("DialectT", bound=Dialect, covariant=True)
 
 # First match wins, so the specific ones come first. aiohttp's errors are asked
 # before httpx's: httpx-aiohttp calls a connection that broke after the request
 # was sent a ConnectTimeout, and sending that request again could do its work twice.
-_TRANSLATION: tuple[tuple[type[BaseException], type[UpstreamError], str], ...] = (
-    (aiohttp.ClientConnectorError, Unreachable, "cannot be reached: nothing answers at its address"),
-    (aiohttp.ConnectionTimeoutError, Unreachable, "cannot be reached: its address does not answer"),
-    (aiohttp.ServerTimeoutError, TimedOut, "did not answer in time"),
-    (aiohttp.ClientError, UpstreamError, "broke off its answer"),
-    (httpx.ConnectError, Unreachable, "cannot be reached: nothing answers at its address"),
-    (httpx.ConnectTimeout, Unreachable, "cannot be reached: its address does not answer"),
-    (httpx.TimeoutException, TimedOut, "did not answer in time"),
-    (httpx.TransportError, UpstreamError, "broke off its answer"),
+_TRANSLATION: tuple[tuple[type[BaseException], type[UpstreamError], How, str], ...] = (
+    (
+        aiohttp.ClientConnectorError,
+        Unreachable,
+        How.REFUSED,
+        "cannot be reached: nothing answers at its address",
+    ),
+    (
+        aiohttp.ConnectionTimeoutError,
+        Unreachable,
+        How.REFUSED,
+        "cannot be reached: its address does not answer",
+    ),
+    (aiohttp.ServerTimeoutError, TimedOut, How.NO_ANSWER, "did not answer in time"),
+    (aiohttp.ClientError, UpstreamError, How.CUT, "broke off its answer"),
+    (httpx.ConnectError, Unreachable, How.REFUSED, "cannot be reached: nothing answers at its address"),
+    (httpx.ConnectTimeout, Unreachable, How.REFUSED, "cannot be reached: its address does not answer"),
+    (httpx.TimeoutException, TimedOut, How.NO_ANSWER, "did not answer in time"),
+    (httpx.TransportError, UpstreamError, How.CUT, "broke off its answer"),
 )
 
 
-def open_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+def open_client(
+    transport: httpx.AsyncBaseTransport | None = None, agent: str = "spark-control"
+) -> httpx.AsyncClient:
     """The HTTP client for all engines: aiohttp underneath, since httpx's own pool collapses under concurrency."""
-    return EngineClient(transport or EngineTransport(client=_session))
+    return EngineClient(transport or EngineTransport(client=lambda: _session(agent)))
 
 
 class EngineClient(httpx.AsyncClient):
@@ -85,10 +98,12 @@ class EngineTransport(AiohttpTransport):
         return response
 
 
-def _session() -> aiohttp.ClientSession:
+def _session(agent: str) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
+    # Sound does not compress, and is passed on as it comes.
+    headers = {"Accept-Encoding": "identity", "User-Agent": agent}
     # No cookies: one client's must never reach another through an engine.
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=_HEADERS)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=headers)
 
 
 class Upstream(Generic[DialectT]):
@@ -144,7 +159,7 @@ class Upstream(Generic[DialectT]):
                     body = await answer.begin(_REFUSAL_BYTES)
             finally:
                 await answer.aclose()
-            raise refusal(self.dialect.title, response.status_code, response.headers, body)
+            raise _refused(self.dialect.title, response, body)
         return answer
 
     async def fetch(self, build: Callable[[], httpx.Request], most: int) -> bytes:
@@ -162,12 +177,17 @@ class Upstream(Generic[DialectT]):
         """The error for an answer that ends before it can be complete."""
         return UpstreamError(
             f"The {self.dialect.title} engine fell silent too early.", code="upstream_cut_short"
-        )
+        ).seen(Evidence(How.IMPOSSIBLE))
+
+    def failed(self, text: str) -> UpstreamError:
+        """The error for an answer that began well, and in which the engine then said `text` of a failure."""
+        error = UpstreamError(f"The {self.dialect.title} engine failed.")
+        return error.seen(Evidence(How.IMPOSSIBLE, text=text))
 
     def garbage(self) -> UpstreamError:
         """The error for an answer that is not what the engine's kind answers."""
         message = f"The {self.dialect.title} engine gave an answer that makes no sense."
-        return UpstreamError(message, code="upstream_garbage")
+        return UpstreamError(message, code="upstream_garbage").seen(Evidence(How.IMPOSSIBLE))
 
     async def _keep_trying(
         self, build: Callable[[], httpx.Request], first: Unreachable, began: float
@@ -239,7 +259,14 @@ def translated(title: str) -> Iterator[None]:
 
 def _translation(exc: BaseException, title: str) -> UpstreamError:
     for candidate in (exc.__cause__, exc):
-        for theirs, ours, words in _TRANSLATION:
+        for theirs, ours, how, words in _TRANSLATION:
             if isinstance(candidate, theirs):
-                return ours(f"The {title} engine {words}.")
-    return UpstreamError(f"The {title} engine broke off its answer.")
+                return ours(f"The {title} engine {words}.").seen(Evidence(how))
+    return UpstreamError(f"The {title} engine broke off its answer.").seen(Evidence(How.CUT))
+
+
+def _refused(title: str, response: httpx.Response, body: bytes) -> GatewayError:
+    error = refusal(title, response.status_code, response.headers, body)
+    if isinstance(error, UpstreamError):
+        error.seen(Evidence(How.STATUS, response.status_code, body.decode("utf-8", "replace")))
+    return error

@@ -7,8 +7,14 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+
+def is_canary(request: Request) -> bool:
+    """Whether the gateway's watcher asks, and not a user."""
+    return "canary" in request.headers.get("user-agent", "")
 
 
 @dataclass

@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.fakes.faults import Fault
+from spark_control.audio.wav import read_header
+from spark_control.supervision.canaries import CLIP, CLIP_TEXT
+from tests.fakes.faults import Fault, is_canary
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,16 @@ class Heard:
 
 
 def words_of(data: bytes) -> str:
-    """What a fake hears: other words for other bytes."""
+    """What a fake hears: the canary's words, and other words for other bytes."""
+    if samples_of(data) == samples_of(CLIP):
+        return CLIP_TEXT
     return f"heard {len(data)} bytes {hashlib.sha256(data).hexdigest()[:8]}"
+
+
+def samples_of(data: bytes) -> bytes | None:
+    """What is in a WAV file behind its header."""
+    header = read_header(data)
+    return data[header.data_starts :][: header.held(len(data))] if header else None
 
 
 class _Fake:
@@ -51,6 +61,7 @@ class _Fake:
     def reset(self) -> None:
         self.heard: list[Heard] = []
         self.headers: list[dict[str, str]] = []
+        self.canaries: list[Heard] = []
         self.fault: Fault | None = None
 
     async def _health(self, _: Request) -> Response:
@@ -62,10 +73,17 @@ class _Fake:
             assert isinstance(file, UploadFile)
             data = await file.read()
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        self.heard.append(Heard(fields, file.filename, file.content_type, data))
-        self.headers.append(dict(request.headers))
+        self._note(Heard(fields, file.filename, file.content_type, data), request)
         good = self.answer(fields, data)
         return self.fault.response(bytes(good.body)) if self.fault else good
+
+    def _note(self, heard: Heard, request: Request) -> None:
+        """What the watcher asks is counted apart from what users do."""
+        if is_canary(request):
+            self.canaries.append(heard)
+            return
+        self.heard.append(heard)
+        self.headers.append(dict(request.headers))
 
     def answer(self, fields: dict[str, str], data: bytes) -> Response:
         raise NotImplementedError

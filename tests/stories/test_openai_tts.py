@@ -75,5 +75,5 @@ def test_a_failure_is_an_error_status_and_nothing_else(gateway, magpie):
     with pytest.raises(urllib.error.HTTPError) as caught:
         short(gateway, "Good evening.")
     with caught.value as answer:
-        assert answer.code == 502
+        assert answer.code == 503
         assert answer.headers["Content-Type"] == "application/json"

@@ -1,0 +1,236 @@
+"""The watcher: asks the engines for real work, sees a wedge in live traffic, and has the engine cured that has one.
+
+    a request fails, or a canary is due -> canary -> verdict -> restart -> proof -> canary -> healthy
+
+What becomes of one engine is `supervision/care.py`; this is all of them, and the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from spark_control.evidence import Evidence, How
+from spark_control.store import StoreError
+from spark_control.store.records import Incident
+from spark_control.supervision.care import Care, House
+from spark_control.supervision.chronicle import Announcement, Announcements, iso
+from spark_control.supervision.lane import Flight, Lane
+from spark_control.supervision.outlooks import household, sentence
+from spark_control.supervision.probes import Canary, Probed, probe
+from spark_control.supervision.recovery import Health, Passed, State
+from spark_control.supervision.schedule import Schedule
+
+log = structlog.get_logger()
+
+_TICK = 0.25
+_DOUBT_EVERY = 60.0
+_LOOP_TIMEOUT = 30.0
+_NO_ANSWER = Evidence(How.NO_ANSWER)
+
+
+class DeepHealth:
+    """Watches over every engine. Requests tell it what they met; people and programs ask it how things are."""
+
+    def __init__(
+        self,
+        cares: Sequence[Care],
+        house: House,
+        announcements: Announcements,
+        schedules: Sequence[Schedule],
+        *,
+        closed_loop: Canary | None = None,
+    ) -> None:
+        self._cares = {care.name: care for care in cares}
+        self._schedules = schedules
+        self._house = house
+        self._announcements = announcements
+        self._closed_loop = closed_loop
+        self._looped: tuple[float, Probed] | None = None
+        self._next_loop = -math.inf
+        self._looping: asyncio.Task[None] | None = None
+        for care in cares:
+            care.lane.watcher = self
+            care.remember()
+
+    async def run_one(self, name: str) -> Health:
+        """Probe `name` now, and see to its cure if that fails. Returns once a canary has been judged.
+
+        A hundred requests may meet the same wedge at once: whoever comes
+        second joins the check already under way. Raises KeyError for an unknown name.
+        """
+        care = self._cares[name]
+        await asyncio.shield(care.look_after())
+        return care.health
+
+    async def run_forever(self) -> None:
+        """A canary now, then whenever one is due, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self._tick()
+                except Exception:  # the healer must not die of what it sees
+                    log.exception("watcher stumbled")
+                await asyncio.sleep(_TICK)
+        finally:
+            await asyncio.gather(*(care.stop() for care in self._cares.values()))
+            if self._looping:
+                self._looping.cancel()
+            await self._save()
+
+    def snapshot(self) -> dict[str, object]:
+        """How everything is, as JSON."""
+        wall = self._house.stamp().wall
+        return {
+            "at": iso(wall),
+            "sentence": household([(care.title, care.health) for care in self._cares.values()]),
+            "upstreams": [self._shown(care) for care in self._cares.values()],
+            "closed_loop": _probe_shown(*self._looped) if self._looped else None,
+        }
+
+    async def restart(self, name: str, *, force: bool) -> None:
+        """Restart it for a person; returns once that is under way. Raises KeyError, and Conflict if it may not be."""
+        await self._cares[name].restart(force=force)
+
+    async def set_maintenance(self, name: str, *, on: bool) -> None:
+        """While in maintenance it is watched, and neither restarted nor paged about. Raises KeyError."""
+        care = self._cares[name]
+        await asyncio.to_thread(self._house.store.set_maintenance, name, on)
+        care.set_maintenance(on=on)
+
+    @contextmanager
+    def subscribe(self) -> Iterator[asyncio.Queue[Announcement]]:
+        """What happens, from now on."""
+        with self._announcements.subscribe() as queue:
+            yield queue
+
+    async def incidents(self, most: int = 50) -> list[Incident]:
+        """The newest first."""
+        await self._save()
+        return await asyncio.to_thread(self._house.store.incidents, most)
+
+    async def incident(self, identity: str) -> Incident | None:
+        await self._save()
+        return await asyncio.to_thread(self._house.store.incident, identity)
+
+    # What requests tell: supervision.lane.Watcher.
+
+    def suspected(self, lane: Lane[Any], flight: Flight, evidence: Evidence) -> bool:
+        return self._cares[lane.name].suspected(flight, evidence)
+
+    def accused(self, lane: Lane[Any], fingerprint: str, strikes: int) -> None:
+        self._cares[lane.name].accused(fingerprint, strikes)
+
+    def absolved(self, lane: Lane[Any], fingerprint: str) -> None:
+        self._cares[lane.name].absolved(fingerprint)
+
+    def succeeded(self, lane: Lane[Any], flight: Flight) -> None:
+        self._cares[lane.name].succeeded(flight)
+
+    def doubted(self, lane: Lane[Any], reason: str) -> None:
+        care = self._cares[lane.name]
+        log.warning("odd answer", upstream=lane.name, reason=reason)
+        if self._house.clock() - care.probed_at > _DOUBT_EVERY:
+            care.look_after()
+
+    def count(self, lane: Lane[Any], what: str) -> None:
+        care = self._cares[lane.name]
+        care.chronicle.count(what, care.health.state.value)
+
+    # The clock.
+
+    async def _tick(self) -> None:
+        now = self._house.clock()
+        for schedule in self._schedules:
+            care = schedule.care
+            if care.at_rest and schedule.is_due(now):
+                care.look_after()
+            care.keep_time()
+            self._look_for_hangs(care.lane, now)
+        self._close_the_loop(now)
+        await self._save()
+
+    def _look_for_hangs(self, lane: Lane[Any], now: float) -> None:
+        """A request without an answer long after its time is suspicious, unless others have been answered since."""
+        for flight in list(lane.flights):
+            if flight.begun or flight.overdue or now < flight.due:
+                continue
+            answered = lane.last_success + lane.pace.hangs_after(flight.ahead)
+            if answered > now:
+                flight.due = answered
+            else:
+                flight.overdue = True
+                self.suspected(lane, flight, _NO_ANSWER)
+
+    def _close_the_loop(self, now: float) -> None:
+        """Have one engine hear what another says, while both are well and nobody waits for them."""
+        calm = all(
+            care.health.state is State.HEALTHY and not care.lane.flights for care in self._cares.values()
+        )
+        if self._closed_loop and calm and now >= self._next_loop:
+            self._next_loop = now + min(schedule.interval for schedule in self._schedules)
+            self._looping = asyncio.create_task(self._loop(self._closed_loop))
+
+    async def _loop(self, canary: Canary) -> None:
+        probed = await probe(canary, _LOOP_TIMEOUT, self._house.clock)
+        self._looped = self._house.stamp().wall, probed
+        if not isinstance(probed.outcome, Passed):
+            log.warning("closed loop failed", detail=probed.detail)
+            for care in self._cares.values():
+                care.look_after()
+
+    async def _save(self) -> None:
+        for care in self._cares.values():
+            incident = care.chronicle.to_save
+            if incident:
+                try:
+                    await asyncio.to_thread(self._house.store.save_incident, incident)
+                except StoreError as exc:
+                    log.warning("incident not saved", reason=str(exc))
+
+    def _shown(self, care: Care) -> dict[str, object]:
+        now, stamp = self._house.clock(), self._house.stamp()
+        health, lane, incident = care.health, care.lane, care.chronicle.open
+        back_at, budget = lane.outlook.back_at, health.budget
+        unanswered = lane.last_success == -math.inf
+        return {
+            "name": care.name,
+            "kind": care.kind,
+            "task": care.title,
+            "model": lane.upstream.model,
+            "state": health.state,
+            "sentence": sentence(care.title, health) + ".",
+            "reason": health.reason or None,
+            "since": iso(care.since),
+            "verdict": health.verdict,
+            "maintenance": health.maintenance,
+            "in_flight": len(lane.flights),
+            "held": lane.held,
+            "last_probe": _probe_shown(stamp.wall - (now - care.probed_at), care.probed)
+            if care.probed
+            else None,
+            "last_success": None if unanswered else iso(stamp.wall - (now - lane.last_success)),
+            "restart": {"by": care.restarter.kind, "what": care.restarter.what} if care.restarter else None,
+            "budget": {
+                "limit": budget.limit,
+                "window": budget.window,
+                "left": budget.remaining(stamp),
+                "next_in": round(budget.wait(stamp), 1) or None,
+            },
+            "back_in": None if back_at is None else round(max(0.0, back_at - now), 1),
+            "incident": incident.id if incident else None,
+        }
+
+
+def _probe_shown(wall: float, probed: Probed) -> dict[str, object]:
+    return {
+        "at": iso(wall),
+        "passed": isinstance(probed.outcome, Passed),
+        "seconds": round(probed.seconds, 3),
+        "detail": probed.detail,
+    }

@@ -1,0 +1,8 @@
+"""What must outlive the process: spent restarts, incidents, inputs that engines are spared."""
+
+from __future__ import annotations
+
+from spark_control.store.database import StoreError
+from spark_control.store.sqlite import Store
+
+__all__ = ["Store", "StoreError"]

@@ -1,0 +1,425 @@
+"""The care of one engine: it feeds the health with events, and carries out what that asks for.
+
+Its concurrency is one idea: whoever comes second joins the care already under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from spark_control.errors import Conflict
+from spark_control.evidence import Evidence
+from spark_control.settings import DeepHealthSettings
+from spark_control.store import Store, StoreError
+from spark_control.store.records import Stamp
+from spark_control.supervision.budget import RestartBudget
+from spark_control.supervision.chronicle import Chronicle
+from spark_control.supervision.forecast import recovery, rest
+from spark_control.supervision.lane import Flight, Lane
+from spark_control.supervision.outlooks import outlook
+from spark_control.supervision.probes import Canary, Probed, describe, probe
+from spark_control.supervision.recovery import (
+    SETTLED,
+    Action,
+    Event,
+    Failed,
+    Health,
+    NotRestarted,
+    Page,
+    Passed,
+    Probe,
+    Restart,
+    Restarted,
+    State,
+    Succeeded,
+    Suspected,
+    Tell,
+)
+from spark_control.supervision.restarters import Restarter, RestartFailed
+from spark_control.supervision.wedge import Verdict, verdict
+
+log = structlog.get_logger()
+
+_CANARY = 10.0
+_CONFIRMING_HANG = 8.0
+"""Seconds for a canary; fewer where a request that got no answer has already waited."""
+
+_FIRST_AFTER_IDLE = 90.0
+_IDLE = 600.0
+"""Seconds without work after which an engine may have unloaded its model."""
+
+_READY = 2.0
+_STRIKES = 2
+_POISONED_FOR = 24 * 3600.0
+
+
+@dataclass(slots=True)
+class House:
+    """What the care of every engine shares."""
+
+    store: Store
+    stamp: Callable[[], Stamp]
+    clock: Callable[[], float]
+    machines: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """One restart at a time on each: two models that load at once freeze a box whose memory is one."""
+
+
+class Care:
+    """Takes care of one engine, and is the only one who changes its health."""
+
+    def __init__(
+        self,
+        house: House,
+        lane: Lane[Any],
+        chronicle: Chronicle,
+        settings: DeepHealthSettings,
+        *,
+        kind: str,
+        machine: str,
+        canary: Canary,
+        ready: Canary,
+        restarter: Restarter | None,
+        page: Callable[[str, str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """`page` calls a person, with a title and a sentence, and does not wait; `on_change` wakes held requests."""
+        self.lane = lane
+        self.kind = kind
+        self.name = lane.name
+        self.title = lane.upstream.dialect.title
+        self.restarter = restarter
+        self.chronicle = chronicle
+        self.health = Health(
+            RestartBudget(settings.restart_limit, settings.restart_window),
+            settings.startup_grace,
+            restartable=restarter is not None and settings.restart_limit > 0,
+        )
+        self.since = house.stamp().wall
+        self.probed: Probed | None = None
+        self.probed_at = -math.inf
+        self._house = house
+        self._machine = machine
+        self._canary = canary
+        self._ready = ready
+        self._page = page
+        self._on_change = on_change
+        self._measured: list[float] = []
+        self._caring: asyncio.Task[None] | None = None
+        self._judged: asyncio.Future[None] | None = None
+        self._suspected_at = -math.inf
+        self._shown = self.health.state
+        self._restart_row: int | None = None
+        self._restart_began = 0.0
+        self._holds_machine = False
+        self._accused: Flight | None = None
+        self._accusation: tuple[str, int] | None = None
+
+    def remember(self) -> None:
+        """Take up what an earlier gateway left: spent restarts, a restart that was under way, quarantined inputs."""
+        store, now = self._house.store, self._house.stamp()
+        self.health = replace(
+            self.health,
+            budget=replace(self.health.budget, spent=store.spent(self.name)),
+            maintenance=self.name in store.maintenance(),
+        )
+        self._measured = store.recovery_seconds(self.name)
+        self.forget_old_poison()
+        interrupted = [row for row in store.restarts(self.name) if row.outcome is None]
+        for row in interrupted:
+            store.restart_ended(row.id, "interrupted", None)
+        if interrupted:
+            self.health = self.health.resumed(now)
+            self._restart_began = self._house.clock()
+            self.chronicle.happened(
+                "suspected", "the gateway ended while it was being restarted", self.health.state.value
+            )
+        self._show()
+
+    def forget_old_poison(self) -> None:
+        """Read anew which inputs the engine is spared."""
+        store, wall = self._house.store, self._house.stamp().wall
+        self.lane.quarantined = store.quarantined(self.name, wall)
+        self.lane.struck = set(store.strikes(self.name, wall - _POISONED_FOR))
+
+    def keep_time(self) -> None:
+        """Let those who come now see when it should be back, which changes while it takes longer than it ever did."""
+        if self.under_restart:
+            back_at = self._back_at(self._house.clock())
+            self.lane.outlook = replace(self.lane.outlook, back_at=back_at)
+
+    @property
+    def under_restart(self) -> bool:
+        return self.health.state is State.RESTARTING or (
+            self.health.state is State.LOADING and self.health.restarted_at is not None
+        )
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nobody is taking care of it now."""
+        return self._caring is None or self._caring.done()
+
+    # What there is to be told of it.
+
+    def suspected(self, flight: Flight, evidence: Evidence) -> bool:
+        """A live request failed. Whether that request alone can have been the cause."""
+        means = verdict(evidence)
+        if means is None:
+            return False
+        if self.health.open:
+            if self.health.state is not State.SUSPECTED:
+                self._accused, self._accusation = (flight if flight.alone else None), None
+            self._suspected_at = self._house.clock()
+            self._feed(Suspected(means, describe(evidence)))
+            self.look_after()
+        return self._accused is flight
+
+    def accused(self, fingerprint: str, strikes: int) -> None:
+        """The engine had nothing else when it failed. It counts once a canary has failed too."""
+        self._accusation = (fingerprint, strikes)
+        if self.health.failures or self.under_restart:
+            self._convict()
+
+    def absolved(self, fingerprint: str) -> None:
+        """What was alone there at a wedge has been done well since, so the wedge was not its fault."""
+        self.lane.struck.discard(fingerprint)
+        with suppress(StoreError):
+            self._house.store.absolve(self.name, fingerprint)
+
+    def succeeded(self, flight: Flight) -> None:
+        """A live request got its answer."""
+        if flight.began > self._suspected_at:
+            self._feed(Succeeded())
+
+    # What can be asked of it.
+
+    def look_after(self) -> asyncio.Future[None]:
+        """Take care of it, if nobody does yet. The future is done once a canary has been judged."""
+        if self.at_rest or self._judged is None:
+            self._begin(Probe())
+        assert self._judged is not None  # noqa: S101 (_begin made it)
+        return self._judged
+
+    async def restart(self, *, force: bool) -> None:
+        """Restart it because a person wants it. Returns once that is under way; raises Conflict where it may not be."""
+        now = self._house.stamp()
+        left = self.health.budget.remaining(now)
+        self._refuse_restart(force or left > 0, now)
+        if self._caring:
+            self._caring.cancel()
+            await asyncio.wait([self._caring])
+        beyond = "" if left else "beyond the budget"
+        self.health, action = self.health.restarting("a person asked for it", now)
+        self._begin(action, who="person, forced" if beyond else "person")
+        self._changed("asked to restart", beyond)
+        self.chronicle.serious("", "a person asked for a restart")
+
+    def set_maintenance(self, *, on: bool) -> None:
+        """While on, it is watched, and neither restarted nor a person called."""
+        self.health = replace(self.health, maintenance=on)
+        self._changed("maintenance on" if on else "maintenance off", "")
+        if not on:
+            self.look_after()
+
+    async def stop(self) -> None:
+        if self._caring:
+            self._caring.cancel()
+            await asyncio.wait([self._caring])
+
+    # How it goes.
+
+    def _refuse_restart(self, may: bool, now: Stamp) -> None:  # noqa: FBT001 (the one thing that is asked)
+        if self.restarter is None:
+            raise Conflict(f"No way to restart {self.name} is configured.", code="no_restarter")
+        if self.under_restart:
+            raise Conflict(f"{self.name} is being restarted already.", code="restart_under_way")
+        if not may:
+            budget = self.health.budget
+            minutes = math.ceil(budget.wait(now) / 60)
+            message = f"{self.name} has had its {budget.limit} restarts; the next is free in {minutes} min."
+            raise Conflict(f"{message} --force restarts it all the same.", code="budget_spent")
+
+    def _begin(self, action: Action, who: str = "watcher") -> None:
+        self._judged = asyncio.get_running_loop().create_future()
+        self._caring = asyncio.create_task(self._care(action, who, self._judged))
+
+    async def _care(self, action: Action, who: str, judged: asyncio.Future[None]) -> None:
+        """One action after another, until it needs none."""
+        try:
+            while action is not None or self.health.state not in SETTLED:
+                probed = isinstance(action or Probe(), Probe)
+                try:
+                    action = await self._carry_out(action or Probe(1.0), who)
+                except Exception:  # a surprise today must not mean that nobody looks after it again
+                    log.exception("watcher stumbled", upstream=self.name)
+                    action = Probe(1.0)
+                if probed and not judged.done():
+                    judged.set_result(None)
+        finally:
+            self._let_machine_go()
+            if not judged.done():
+                judged.set_result(None)
+
+    async def _carry_out(self, action: Action, who: str) -> Action:
+        match action:
+            case Probe(after):
+                if after:
+                    await asyncio.sleep(after)
+                return await self._probe()
+            case Restart(reason):
+                return await self._restart(reason, who)
+            case Page(reason):
+                self._page(f"{self.name} needs a person", f"{self.title.capitalize()} is down: {reason}.")
+            case Tell():
+                self._page(f"{self.name} works again", f"{self.title.capitalize()} is back.")
+        return None
+
+    async def _probe(self) -> Action:
+        """Send a canary; before it, while the engine is loading, the cheap question."""
+        loading = self.health.state is State.LOADING
+        probed = await probe(self._ready, _READY, self._house.clock) if loading else None
+        if probed is None or not isinstance(probed.outcome, Failed):
+            probed = await probe(self._canary, self._time_for_canary(), self._house.clock)
+        self.probed, self.probed_at = probed, self._house.clock()
+        action = self._feed(probed.outcome)
+        if isinstance(probed.outcome, Passed) and self._restart_row is not None:
+            took = self._house.clock() - self._restart_began
+            self._measured = [took, *self._measured]
+            await self._end_restart("healthy", took)
+        return action
+
+    def _time_for_canary(self) -> float:
+        if self.health.state is State.LOADING or self._house.clock() - self.lane.last_use > _IDLE:
+            return _FIRST_AFTER_IDLE
+        return _CONFIRMING_HANG if self.health.verdict is Verdict.HUNG else _CANARY
+
+    async def _restart(self, reason: str, who: str) -> Action:
+        """Restart it, once no other engine of its machine is loading. What it costs is on disk before it begins."""
+        restarter = self.restarter
+        if restarter is None:
+            return self._feed(NotRestarted("no way to restart it is configured"))
+        if not self._holds_machine:
+            await self._house.machines[self._machine].acquire()
+            self._holds_machine = True
+        await self._end_restart("not healthy in time")
+        at = self._house.stamp()
+        self.health = replace(self.health, budget=self.health.budget.restamped(at))
+        try:
+            self._restart_row = await asyncio.to_thread(
+                self._house.store.restart_began, self.name, at, reason, who
+            )
+        except StoreError as exc:
+            return self._feed(NotRestarted(f"its restart could not be recorded: {exc}"))
+        self._restart_began = self._house.clock()
+        self.chronicle.restarted()
+        self._changed("restarting", f"{restarter.kind} {restarter.what}: {reason}")
+        for flight in list(self.lane.flights):
+            flight.abort()
+        try:
+            await restarter.restart()
+        except Exception as exc:  # whatever it was, the engine still needs its care
+            if not isinstance(exc, RestartFailed):
+                log.exception("restarter stumbled", upstream=self.name)
+            await self._end_restart(f"failed: {exc}")
+            return self._feed(NotRestarted(str(exc)))
+        return self._feed(Restarted())
+
+    async def _end_restart(self, outcome: str, seconds: float | None = None) -> None:
+        row, self._restart_row = self._restart_row, None
+        if row is not None:
+            with suppress(StoreError):  # the spend itself is on disk
+                await asyncio.to_thread(self._house.store.restart_ended, row, outcome, seconds)
+
+    def _feed(self, event: Event) -> Action:
+        """The next health, and everything that follows from it at once."""
+        before = self.health
+        self.health, action = before.after(event, self._house.stamp())
+        if isinstance(event, Failed):
+            self._convict()
+        cleared = self.health.open and (isinstance(event, Passed) or before.state is State.SUSPECTED)
+        if cleared and self.health.state is not State.SUSPECTED:
+            self.lane.cleared += 1
+            self._accused = self._accusation = None
+        if self.health.state is not before.state or isinstance(event, Passed | Failed):
+            self._changed(*_told(event, self.health, before))
+        if isinstance(event, Failed) or not self.health.open:
+            self.chronicle.serious(self.health.verdict or "", self.health.reason)
+        if self._holds_machine and not self.under_restart:
+            self._let_machine_go()
+        return action
+
+    def _changed(self, what: str, detail: str) -> None:
+        if self.health.state is not self._shown:
+            self.since = self._house.stamp().wall
+        if what:
+            self.chronicle.happened(what, detail, self.health.state.value)
+        if self.health.state in (State.HEALTHY, State.UNKNOWN):
+            self.chronicle.over()
+        self._show()
+
+    def _show(self) -> None:
+        """Let the requests see how it is."""
+        now = self._house.clock()
+        self._shown = self.health.state
+        self.lane.outlook = outlook(self.title, self.health, self._back_at(now))
+        self.lane.proven = self.health.state is State.HEALTHY
+        self._on_change()
+
+    def _back_at(self, now: float) -> float | None:
+        """When it should work again, by the clock; None if nobody knows."""
+        if self.under_restart:
+            left = rest(self._measured, now - self._restart_began)
+        elif self.health.state is State.WEDGED and self.health.restartable:
+            left = recovery(self._measured)
+        else:
+            left = None
+        return None if left is None else now + left
+
+    def _convict(self) -> None:
+        """The engine has truly wedged, and had one work alone: that gets a strike, and with two it is quarantined."""
+        if self._accusation is None:
+            return
+        (fingerprint, strikes), self._accusation = self._accusation, None
+        store, wall = self._house.store, self._house.stamp().wall
+        with suppress(StoreError):  # an engine that is not spared an input is still cured of it
+            for _ in range(strikes):
+                store.strike(self.name, fingerprint, wall)
+            if store.strikes(self.name, wall - _POISONED_FOR).get(fingerprint, 0) >= _STRIKES:
+                store.quarantine(self.name, fingerprint, wall + _POISONED_FOR)
+                self.chronicle.happened(
+                    "quarantined", "an input that wedges it every time", self.health.state.value
+                )
+            self.forget_old_poison()
+
+    def _let_machine_go(self) -> None:
+        if self._holds_machine:
+            self._holds_machine = False
+            self._house.machines[self._machine].release()
+
+
+def _told(event: Event, health: Health, before: Health) -> tuple[str, str]:
+    """What happened, in the words of a timeline."""
+    match event:
+        case Passed():
+            return ("healthy", "a canary passed") if before.state is not State.HEALTHY else ("", "")
+        case Succeeded():
+            return "healthy", "a request succeeded"
+        case Suspected(means, reason):
+            return "suspected" if health.open else "ejected", f"{means}: {reason}"
+        case Failed(means, reason) if health.state is State.GIVEN_UP:
+            return ("given up", health.reason) if before.state is not State.GIVEN_UP else ("", "")
+        case Failed(means, reason):
+            quiet = health.state is State.LOADING and before.state is State.LOADING
+            return ("", "") if quiet else ("canary failed", f"{means}: {reason}")
+        case Restarted():
+            return "restarted", ""
+        case NotRestarted(reason):
+            return "restart failed", reason
+    return "turned away", event.reason

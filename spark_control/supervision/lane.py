@@ -1,0 +1,187 @@
+"""One engine as the requests meet it: open or closed, who is there, and who waits to be there alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from spark_control.errors import UpstreamError
+from spark_control.evidence import Evidence, How
+from spark_control.supervision.forecast import Pace
+from spark_control.supervision.work import Work
+from spark_control.upstreams.base import Dialect
+from spark_control.upstreams.client import Upstream
+
+DialectT = TypeVar("DialectT", bound=Dialect, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What those can be told whom an engine turns away."""
+
+    open: bool = True
+    sentence: str = ""
+    code: str = "service_unavailable"
+    back_at: float | None = None
+    """When it should work again, by the lane's clock; None if nobody knows."""
+    hopeless: bool = False
+    """Whether waiting is of no use: a person has to do something first."""
+
+
+class Watcher(Protocol):
+    """Who is told of what requests met. DeepHealth is."""
+
+    def suspected(self, lane: Lane[Any], flight: Flight, evidence: Evidence) -> bool:
+        """A request failed in a way that may be the engine's fault. Whether it alone can have been the cause."""
+
+    def accused(self, lane: Lane[Any], fingerprint: str, strikes: int) -> None:
+        """The trouble began while the engine had nothing but the work of this fingerprint."""
+
+    def absolved(self, lane: Lane[Any], fingerprint: str) -> None:
+        """The work of this fingerprint has been done well, so it is no poison."""
+
+    def succeeded(self, lane: Lane[Any], flight: Flight) -> None:
+        """A request got its answer from an engine that is not known to be healthy."""
+
+    def doubted(self, lane: Lane[Any], reason: str) -> None:
+        """An answer was odd, and no failure: silence for words, no words for sound."""
+
+    def count(self, lane: Lane[Any], what: str) -> None:
+        """A request was `held`, `replayed`, `degraded` or `failed` on account of this engine."""
+
+
+class Flight:
+    """A work's stay at an engine."""
+
+    __slots__ = ("aborted", "ahead", "alone", "began", "begun", "due", "overdue", "suspect", "task", "work")
+
+    def __init__(
+        self, work: Work, began: float, ahead: float, due: float, *, alone: bool, suspect: bool
+    ) -> None:
+        self.work = work
+        self.suspect = suspect
+        self.began = began
+        self.ahead = ahead
+        """Seconds of sound that the engine had to work on before this was done."""
+        self.due = due
+        """When no answer is suspicious."""
+        self.alone = alone
+        """Whether no other work has been there since it came."""
+        self.begun = False
+        """Whether the client has got something of its answer: from then on nobody can send it again."""
+        self.overdue = False
+        self.aborted = False
+        self.task = asyncio.current_task()
+
+    def abort(self) -> None:
+        """End the wait for an answer that will not come, since its engine is about to be restarted."""
+        if not (self.aborted or self.begun) and self.task is not None:
+            self.aborted = True
+            self.task.cancel()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """A block in which the answer is waited for; `abort` makes it an UpstreamError."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.aborted and self.task is not None and not self.task.uncancel():
+                raise UpstreamError("The engine was restarted.").seen(Evidence(How.CUT)) from None
+            raise
+
+
+class Lane(Generic[DialectT]):
+    """The way to one engine. Only DeepHealth opens and closes it."""
+
+    def __init__(self, upstream: Upstream[DialectT], clock: Callable[[], float]) -> None:
+        self.upstream = upstream
+        self.name = upstream.name
+        self.clock = clock
+        self.outlook = Outlook()
+        self.proven = False
+        """Whether it is known to be healthy, so that a success is no news."""
+        self.cleared = 0
+        """How often it has been found to work, after there was doubt."""
+        self.last_success = float("-inf")
+        self.last_use = float("-inf")
+        self.flights: set[Flight] = set()
+        self.held = 0
+        self.quarantined: set[str] = set()
+        self.struck: set[str] = set()
+        """Fingerprints that have been alone there when it wedged, once."""
+        self.pace = Pace()
+        self.watcher: Watcher | None = None
+        self._taken = False  # by a suspect, or promised to one
+        self._to_be_alone: deque[asyncio.Future[None]] = deque()
+        self._behind_them: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self, work: Work) -> Flight:
+        """Come to the engine, at once if that may be. A suspect waits until it can be there alone, others let it."""
+        if self.name in work.suspect_on:
+            if self._taken or self.flights:
+                await self._turn(self._to_be_alone)
+            self._taken = True
+        else:
+            while self._taken or self._to_be_alone:
+                await self._turn(self._behind_them)
+        return self._flight(work)
+
+    def leave(self, flight: Flight) -> None:
+        """Go, however it went. To go twice is to go once."""
+        if flight not in self.flights:
+            return
+        self.flights.remove(flight)
+        if flight.suspect:
+            self._taken = False
+        self._pump()
+
+    def answering(self, flight: Flight) -> None:
+        """The first of its answer has come."""
+        flight.begun = True
+        self.pace.took(self.clock() - flight.began, flight.ahead)
+
+    def landed(self, flight: Flight) -> None:
+        """It got its answer, all of it."""
+        self.last_success = self.clock()
+        if not self.proven and self.watcher:
+            self.watcher.succeeded(self, flight)
+
+    def _flight(self, work: Work) -> Flight:
+        now = self.clock()
+        ahead = work.size + sum(other.work.size for other in self.flights if not other.begun)
+        due = now + self.pace.hangs_after(ahead)
+        flight = Flight(work, now, ahead, due, alone=not self.flights, suspect=self.name in work.suspect_on)
+        for other in self.flights:
+            other.alone = False
+        self.flights.add(flight)
+        self.last_use = now
+        return flight
+
+    async def _turn(self, queue: deque[asyncio.Future[None]]) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in queue:
+                queue.remove(turn)
+            elif queue is self._to_be_alone and not turn.cancelled():
+                self._taken = False  # it had been promised, and is free again
+            self._pump()
+            raise
+
+    def _pump(self) -> None:
+        """Let the next suspect in if nobody is there, or all others if no suspect waits."""
+        if self._taken:
+            return
+        if self._to_be_alone:
+            if not self.flights:
+                self._taken = True
+                self._to_be_alone.popleft().set_result(None)
+            return
+        while self._behind_them:
+            self._behind_them.popleft().set_result(None)

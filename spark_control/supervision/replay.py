@@ -1,0 +1,274 @@
+"""Gets a piece of work its answer: from the first engine that can, from another, or from the cured one later.
+
+    choose -> enter -> attempt -> answer
+       ^                  |
+       |               failed: the watcher is told
+       +-- hold <---------+        until an engine takes it, or patience ends
+
+The rules: an engine gets the same work at most twice, the second time only
+after a canary has passed there; work that was there when the engine wedged
+goes there alone; no answer reaches anybody but its asker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from spark_control.errors import (
+    EngineDown,
+    GatewayError,
+    PoisonInput,
+    UpstreamError,
+)
+from spark_control.supervision.forecast import LONGEST_PROMISE, retry_after
+from spark_control.supervision.lane import DialectT, Flight, Lane, Outlook
+from spark_control.supervision.wedge import Verdict, verdict
+from spark_control.supervision.work import MOST_EXECUTIONS, Work
+from spark_control.upstreams.client import Upstream
+
+ValueT = TypeVar("ValueT")
+
+_EXECUTED_NOTHING = (Verdict.UNREACHABLE, Verdict.LOADING)
+
+
+class Taken(Generic[DialectT, ValueT]):
+    """An answer under way, and the engine it comes from. Whoever holds it says how it ended."""
+
+    def __init__(self, lane: Lane[DialectT], flight: Flight, value: ValueT) -> None:
+        self.upstream = lane.upstream
+        self.value = value
+        self._lane = lane
+        self._flight = flight
+
+    def complete(self) -> None:
+        """All of the answer has come, and it is good."""
+        lane, work = self._lane, self._flight.work
+        lane.landed(self._flight)
+        if work.known_as in lane.struck and not work.raw and lane.watcher:
+            lane.watcher.absolved(lane, work.known_as)
+        self.leave()
+
+    def broke(self, error: UpstreamError) -> None:
+        """It failed after the client had got something of it, so nobody can send it again."""
+        if error.evidence and verdict(error.evidence) and self._lane.watcher:
+            self._lane.watcher.suspected(self._lane, self._flight, error.evidence)
+            self._lane.watcher.count(self._lane, "failed")
+
+    def leave(self) -> None:
+        """It is over, however it ended."""
+        self._lane.leave(self._flight)
+
+    def doubt(self, reason: str) -> None:
+        """It is complete, and odd."""
+        if self._lane.watcher:
+            self._lane.watcher.doubted(self._lane, reason)
+
+
+class Replay(Generic[DialectT]):
+    """The engines of one kind, in the order of the settings file, as one that does not fail."""
+
+    def __init__(self, lanes: Sequence[Lane[DialectT]], clock: Callable[[], float]) -> None:
+        self.lanes = lanes
+        self._clock = clock
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def first(self) -> Upstream[DialectT]:
+        """The engine that does the work in ordinary times."""
+        return self.lanes[0].upstream
+
+    def doubted(self, reason: str) -> None:
+        """An answer was odd, and nobody can tell whose it was: the first engine's, as nearly always."""
+        lane = self.lanes[0]
+        if lane.watcher:
+            lane.watcher.doubted(lane, reason)
+
+    def changed(self) -> None:
+        """An engine has opened or closed: look again, first come first."""
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
+
+    async def take(
+        self, work: Work, attempt: Callable[[Upstream[DialectT], bool], Awaitable[ValueT]]
+    ) -> Taken[DialectT, ValueT]:
+        """Have it done. `attempt(upstream, suspect)` returns once the first of a good answer has come.
+
+        Raises a GatewayError where no engine can do it in the time there is.
+        """
+        failure: UpstreamError | None = None
+        while True:
+            lane = await self._choice(work) or await self._hold(work, failure)
+            flight = await lane.enter(work)
+            if not (lane.outlook.open and work.executions[lane.name] < MOST_EXECUTIONS):
+                lane.leave(flight)
+                continue
+            work.executions[lane.name] += 1
+            try:
+                with flight.waiting():
+                    value = await attempt(lane.upstream, flight.suspect)
+            except UpstreamError as exc:
+                failure = exc
+                await self._failed(lane, flight, exc)
+            except BaseException:
+                lane.leave(flight)
+                raise
+            else:
+                lane.answering(flight)
+                work.errand.model = lane.upstream.model
+                self._note(lane, work)
+                return Taken(lane, flight, value)
+
+    async def _choice(self, work: Work) -> Lane[DialectT] | None:
+        """The first engine that may have `work` now."""
+        for lane in self.lanes:
+            if lane.outlook.open and await self._may_have(lane, work):
+                return lane
+        return None
+
+    async def _may_have(self, lane: Lane[DialectT], work: Work) -> bool:
+        if work.executions[lane.name] >= MOST_EXECUTIONS or work.failed_in.get(lane.name) == lane.cleared:
+            return False
+        if lane.quarantined or lane.struck:
+            fingerprint = await work.fingerprint()
+            if fingerprint in lane.struck:
+                work.suspect_on.add(lane.name)
+            return fingerprint not in lane.quarantined
+        return True
+
+    async def _failed(self, lane: Lane[DialectT], flight: Flight, error: UpstreamError) -> None:
+        """Tell the watcher, and note what it means for the work. Raises `error` if it says nothing of the engine."""
+        lane.leave(flight)
+        means = verdict(error.evidence) if error.evidence else None
+        if means is None or error.evidence is None or lane.watcher is None:
+            raise error
+        work = flight.work
+        work.failed_in[lane.name] = lane.cleared
+        cause = lane.watcher.suspected(lane, flight, error.evidence)
+        if means in _EXECUTED_NOTHING:
+            work.executions[lane.name] -= 1
+            return
+        work.suspect_on.add(lane.name)
+        if cause:
+            # What was there when the engine wedged once, and is alone there when it wedges again, did both.
+            lane.watcher.accused(lane, await work.fingerprint(), strikes=2 if flight.suspect else 1)
+
+    def _note(self, lane: Lane[DialectT], work: Work) -> None:
+        """Count it, if it took more than one engine's one try."""
+        if lane is not self.lanes[0] and work.errand.degraded is None:
+            why = self.lanes[0].outlook.sentence or "the first engine failed this request"
+            work.errand.degraded = f"{self.lanes[0].name}: {why}"
+            self._count(self.lanes[0], "degraded")
+        elif work.failed_in:
+            self._count(lane, "replayed")
+
+    async def _hold(self, work: Work, failure: UpstreamError | None) -> Lane[DialectT]:
+        """Wait until an engine takes it. Raises what the client is to hear if that takes longer than it can wait."""
+        began = self._clock()
+        first = self.lanes[0]
+        held = False
+        try:
+            while not (lane := await self._choice(work)):
+                hopes = await self._hopes(work)
+                left = work.errand.patience - (self._clock() - began)
+                rest = self._rest(hopes)
+                if not hopes or left <= 0 or (rest is not None and rest > left):
+                    raise await self._refusal(work, hopes, None if held else failure, rest)
+                if not held:
+                    held = True
+                    first.held += 1
+                    self._count(first, "held")
+                await self._change(left)
+        except GatewayError:
+            self._count(first, "failed")
+            raise
+        else:
+            return lane
+        finally:
+            first.held -= held
+            work.errand.held(self._clock() - began)
+
+    async def _change(self, within: float) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await turn
+
+    async def _hopes(self, work: Work) -> list[Lane[DialectT]]:
+        """Engines that can still do it, once they are well."""
+        return [
+            lane
+            for lane in self.lanes
+            if not lane.outlook.hopeless
+            and work.executions[lane.name] < MOST_EXECUTIONS
+            and not await self._quarantined(lane, work)
+        ]
+
+    def _rest(self, hopes: Sequence[Lane[DialectT]]) -> float | None:
+        """Seconds until the first of them should be back; None if nobody knows."""
+        now = self._clock()
+        known = [lane.outlook.back_at - now for lane in hopes if lane.outlook.back_at is not None]
+        return max(0.0, min(known)) if known else None
+
+    async def _refusal(
+        self, work: Work, hopes: Sequence[Lane[DialectT]], failure: UpstreamError | None, rest: float | None
+    ) -> GatewayError:
+        """What the client is to hear: its own failure, if nothing has happened since, or how the engine is."""
+        title = self.first.dialect.title.capitalize()
+        if not hopes and any([await self._quarantined(lane, work) for lane in self.lanes]):
+            return PoisonInput(f"{title} has failed on this very input twice, and is spared it for a day.")
+        if failure and self._tried_everything(work):
+            failure.headers["x-should-retry"] = "false"
+            return failure
+        outlook = (hopes or self.lanes)[0].outlook
+        if failure and not _says_500(failure):
+            return failure
+        if outlook.open:
+            message = f"{title} failed and is being checked; try again in about a minute."
+            return EngineDown(message, code="service_unavailable", retry_after=retry_after(None))
+        return _turned_away(outlook, rest)
+
+    def _tried_everything(self, work: Work) -> bool:
+        return all(work.executions[lane.name] >= MOST_EXECUTIONS for lane in self.lanes)
+
+    async def _quarantined(self, lane: Lane[DialectT], work: Work) -> bool:
+        return bool(lane.quarantined) and await work.fingerprint() in lane.quarantined
+
+    def _count(self, lane: Lane[DialectT], what: str) -> None:
+        if lane.watcher:
+            lane.watcher.count(lane, what)
+
+
+def _says_500(failure: UpstreamError) -> bool:
+    return failure.evidence is not None and failure.evidence.status == 500
+
+
+def _turned_away(outlook: Outlook, rest: float | None) -> EngineDown:
+    headers = {}
+    if outlook.hopeless or (rest is not None and rest > LONGEST_PROMISE):
+        headers["x-should-retry"] = "false"
+    elif rest is not None and rest < 1:
+        headers["retry-after-ms"] = str(round(rest * 1000))
+    return EngineDown(
+        f"{outlook.sentence} {_when(outlook, rest)}",
+        code=outlook.code,
+        retry_after=retry_after(rest),
+        headers=headers,
+    )
+
+
+def _when(outlook: Outlook, rest: float | None) -> str:
+    if outlook.hopeless:
+        return "Its owner has to look after it."
+    if rest is None:
+        return "Try again in about a minute."
+    return (
+        f"It should be back in about {retry_after(rest)} seconds."
+        if rest <= LONGEST_PROMISE
+        else (f"It should be back in about {round(rest / 60)} minutes.")
+    )

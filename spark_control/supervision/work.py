@@ -1,0 +1,65 @@
+"""What a client wants done, as something that can be sent to an engine more than once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+MOST_EXECUTIONS = 2
+"""Times that one engine gets the same work."""
+
+
+class Errand:
+    """One client's request, all its pieces together: how long it may still be held, and what came of it."""
+
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
+        self.degraded: str | None = None
+        """Why it was not the first engine that did it."""
+        self.model: str | None = None
+        """The model that did it."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the client is told of who did it."""
+        told = {"x-model": self.model, "x-spark-degraded": self.degraded}
+        return {name: value for name, value in told.items() if value}
+
+    def held(self, seconds: float) -> None:
+        self.patience = max(0.0, self.patience - seconds)
+
+
+class Work:
+    """A piece of an errand that one engine does, and what has become of it so far.
+
+    `size` is its length in seconds of sound. `fingerprint` hashes what is
+    known of it whatever its container: decoded samples, or text and voice.
+    """
+
+    __slots__ = ("_fingerprint", "errand", "executions", "failed_in", "known_as", "raw", "size", "suspect_on")
+
+    def __init__(
+        self,
+        size: float,
+        errand: Errand,
+        fingerprint: Callable[[], Awaitable[str]],
+        *,
+        raw: bool = False,
+    ) -> None:
+        self.size = size
+        self.raw = raw
+        """Whether a suspect of it goes in another form than it came in."""
+        self.errand = errand
+        self.executions: Counter[str] = Counter()
+        self.suspect_on: set[str] = set()
+        """Engines that wedged while they had this work: there it goes alone from now on, and decoded."""
+        self.failed_in: dict[str, int] = {}
+        """For each engine it failed on, how often that one had been cleared of doubt."""
+        self._fingerprint = fingerprint
+        self.known_as: str | None = None
+        """Its fingerprint, if somebody has asked."""
+
+    async def fingerprint(self) -> str:
+        if self.known_as is None:
+            self.known_as = await self._fingerprint()
+        return self.known_as
