@@ -68,7 +68,12 @@ def stated_reason(body: bytes) -> str | None:
         text = " ".join(_text_in(said).split())[:_QUOTED_CHARACTERS]
     except (ValueError, RecursionError):
         return None
-    return None if not text.isprintable() or not text or _GIVES_SOMETHING_AWAY.search(text) else text
+    return text if text and harmless(text) else None
+
+
+def harmless(text: str) -> bool:
+    """Whether what somebody else said may be shown: no address, no path, no key, nothing that moves a terminal."""
+    return text.isprintable() and not _GIVES_SOMETHING_AWAY.search(text)
 
 
 def _text_in(said: object) -> str:
