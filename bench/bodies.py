@@ -6,12 +6,19 @@ import json
 import struct
 from dataclasses import dataclass
 
+from spark_control.supervision.canaries import CLIP_TEXT
+
+SPOKEN_RATE = 22_050
+"""Hz that the gateway asks of a speaking engine."""
+
 RATE = 16_000
 """Hz: what engines hear best, and the gateway passes on untouched. Any other is decoded first."""
 
 ANSWER_BYTES = 100 * 1024
 
-TRANSCRIPT = json.dumps({"text": "The train to the coast leaves at noon."}).encode()
+TRANSCRIPT = json.dumps({"text": CLIP_TEXT}).encode()
+"""The words of the gateway's canary, so that it finds the engine in good health."""
+
 VOICES = json.dumps({"en-US": {"voices": ["Magpie-Multilingual.EN-US.Mia"]}}).encode()
 """In Magpie's shape: the voices by the locales of their model."""
 
@@ -35,13 +42,14 @@ class Post:
         return head.encode() + self.body
 
 
-def wav(size: int) -> bytes:
+def wav(size: int, rate: int = RATE) -> bytes:
     """A mono 16-bit WAV of `size` bytes, header included."""
     data = size - 44
     head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", size - 8, b"WAVE", b"fmt ", 16,
-                       1, 1, RATE, 2 * RATE, 2, 16, b"data", data)  # fmt: skip
+                       1, 1, rate, 2 * rate, 2, 16, b"data", data)  # fmt: skip
     # A ramp and not silence: bytes that were lost or swapped must show.
-    return head + struct.pack("<65536H", *range(65536)) * (data // 131_072) + bytes(data % 131_072)
+    ramp = struct.pack("<65536H", *range(65536))
+    return head + (ramp * (data // len(ramp) + 1))[:data]
 
 
 def hear(recording: bytes) -> Post:

@@ -13,7 +13,7 @@ from typing import cast
 
 import uvloop
 
-from bench.bodies import ANSWER_BYTES, TRANSCRIPT, VOICES, wav
+from bench.bodies import ANSWER_BYTES, SPOKEN_RATE, TRANSCRIPT, VOICES, wav
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -25,7 +25,7 @@ def _answer(media_type: str, body: bytes) -> bytes:
     )
 
 
-_SOUND = _answer("audio/wav", wav(ANSWER_BYTES))
+_SOUND = _answer("audio/wav", wav(ANSWER_BYTES, SPOKEN_RATE))
 _ANSWERS = {
     b"/v1/audio/synthesize": _SOUND,  # Magpie's path, which the gateway asks
     b"/v1/audio/speech": _SOUND,  # OpenAI's, which the plain relays hand on

@@ -161,12 +161,16 @@ class Crowd:
             else:
                 self.answers.right += 1
 
-    async def wedge_now_and_then(self, url: str, times: int, wedge: Callable[[], None]) -> None:
+    async def wedge_now_and_then(
+        self, url: str, engine: SupervisedEngine, times: int, wedge: Callable[[], None]
+    ) -> None:
         """Wedge the engine `times` times, each time when all that were held by the last one are answered."""
         for turn in range(1, times + 1):
             while self.answered < self.total * turn // (times + 1) or not await self._calm(url):
                 await asyncio.sleep(0.02)
             await asyncio.to_thread(wedge)
+            while engine.restarts < turn:
+                await asyncio.sleep(0.02)
 
     async def _calm(self, url: str) -> bool:
         async with aiohttp.ClientSession() as session, session.get(f"{url}/api/status") as answer:

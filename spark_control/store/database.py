@@ -144,6 +144,10 @@ class Database:
                 if lock is not None:
                     os.close(lock)
 
+    def __del__(self) -> None:
+        # A gateway that was built and never run has nobody to close it, and Python 3.13 would complain.
+        self._connection.close()
+
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
         with self._turn:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.fakes.supervised import SupervisedEngine
 from tests.wedges import Crowd, Speaking, Transcribing, check_history, household
 
 CLIENTS = 16
 
 
-async def live_through(url: str, crowds: list[Crowd], wedges: int, wedge: Callable[[Crowd], None]) -> None:
+async def live_through(
+    url: str, crowds: list[Crowd], engines: dict[str, SupervisedEngine], wedges: int, *fault: Any
+) -> None:
+    """Let the crowds work until they are done, while the engine of each wedges again and again."""
+    name, details = fault
     async with asyncio.timeout(110), asyncio.TaskGroup() as life:
         for crowd in crowds:
+            engine = engines[crowd.doing.kind]
             life.create_task(crowd.work(url))
-            life.create_task(crowd.wedge_now_and_then(url, wedges, partial(wedge, crowd)))
+            wedge = partial(engine.wedge, name, **details)
+            life.create_task(crowd.wedge_now_and_then(url, engine, wedges, wedge))
 
 
 @pytest.mark.parametrize(
@@ -30,9 +37,7 @@ def test_five_wedges_of_each_engine_fail_none_of_two_thousand_requests(
     crowds = [Crowd(doing, CLIENTS, 1008, patience=60) for doing in (Transcribing(), Speaking())]
     with household(tmp_path, ["parakeet", "magpie"]) as (url, engines):
         by_kind = {engine.kind: engine for engine in engines}
-        asyncio.run(
-            live_through(url, crowds, 5, lambda crowd: by_kind[crowd.doing.kind].wedge(fault, **details))
-        )
+        asyncio.run(live_through(url, crowds, by_kind, 5, fault, details))
     for crowd in crowds:
         assert crowd.answers.wrong == []
         assert crowd.answers.right == crowd.total
@@ -47,9 +52,7 @@ def test_with_a_second_engine_a_second_of_patience_is_enough(
     crowds = [Crowd(doing, CLIENTS, 1008, patience=1) for doing in (Transcribing(), Speaking())]
     with household(tmp_path, ["parakeet", "parakeet", "magpie", "magpie"]) as (url, engines):
         firsts = {"parakeet": engines[0], "magpie": engines[2]}
-        asyncio.run(
-            live_through(url, crowds, 5, lambda crowd: firsts[crowd.doing.kind].wedge(fault, **details))
-        )
+        asyncio.run(live_through(url, crowds, firsts, 5, fault, details))
     for crowd in crowds:
         assert crowd.answers.wrong == []
         assert crowd.answers.right == crowd.total

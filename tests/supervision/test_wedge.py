@@ -339,6 +339,7 @@ def test_the_words_that_were_recognised_are_short_plain_and_known(text: str) -> 
         ("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `x`", "CUBLAS_STATUS_EXECUTION_FAILED"),
         ("an illegal\n    memory access was encountered", "illegal memory access"),
         ("CUDNN_STATUS_BAD_PARAM_of_alice", "CUDNN_STATUS_BAD_PARAM"),
+        ("an illegal memory acceſſ", None),
         ("Bearer abc", None),
     ],
 )
