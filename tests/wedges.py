@@ -129,7 +129,7 @@ def upstreams_of(url: str) -> list[dict[str, Any]]:
 
 
 class Crowd:
-    """Clients of one kind, each asking one thing after another."""
+    """Clients of one kind, each asking one thing after another: `requests` in all, and until the last wedge is over."""
 
     def __init__(self, doing: Doing, clients: int, requests: int, patience: float) -> None:
         self.doing = doing
@@ -137,21 +137,21 @@ class Crowd:
         self._clients = clients
         self._each = requests // clients
         self._headers = {"x-spark-patience": str(patience)}
+        self._asked = [0] * clients
+        self._over = False
 
     @property
     def answered(self) -> int:
         return self.answers.right + len(self.answers.wrong)
-
-    @property
-    def total(self) -> int:
-        return self._clients * self._each
 
     async def work(self, url: str) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(100)) as session:
             await asyncio.gather(*(self._client(session, url, client) for client in range(self._clients)))
 
     async def _client(self, session: aiohttp.ClientSession, url: str, client: int) -> None:
-        for number in range(self._each):
+        while self._asked[client] < self._each or not self._over:
+            number = self._asked[client]
+            self._asked[client] += 1
             try:
                 wrong = await self.doing.ask(session, url, Request(client, number), self._headers)
             except (aiohttp.ClientError, TimeoutError) as exc:
@@ -166,11 +166,14 @@ class Crowd:
     ) -> None:
         """Wedge the engine `times` times, each time when all that were held by the last one are answered."""
         for turn in range(1, times + 1):
-            while self.answered < self.total * turn // (times + 1) or not await self._calm(url):
+            while self.answered < self._each * self._clients * turn // (times + 1) or not await self._calm(
+                url
+            ):
                 await asyncio.sleep(0.02)
             await asyncio.to_thread(wedge)
             while engine.restarts < turn:
                 await asyncio.sleep(0.02)
+        self._over = True
 
     async def _calm(self, url: str) -> bool:
         async with aiohttp.ClientSession() as session, session.get(f"{url}/api/status") as answer:
@@ -179,7 +182,9 @@ class Crowd:
         return mine["state"] == "healthy" and not mine["held"]
 
     def requests(self) -> list[Request]:
-        return [Request(client, number) for client in range(self._clients) for number in range(self._each)]
+        return [
+            Request(client, number) for client, asked in enumerate(self._asked) for number in range(asked)
+        ]
 
 
 def check_history(crowd: Crowd, engines: Sequence[SupervisedEngine]) -> None:

@@ -57,6 +57,9 @@ _IDLE = 600.0
 """Seconds without work after which an engine may have unloaded its model."""
 
 _READY = 2.0
+_LAST_WORDS = 1.0
+"""Seconds for answers under way when the engine is about to be restarted."""
+
 _STRIKES = 2
 _POISONED_FOR = 24 * 3600.0
 
@@ -322,6 +325,7 @@ class Care:
         self._changed("restarting", f"{restarter.kind} {restarter.what}: {reason}")
         for flight in list(self.lane.flights):
             flight.abort()
+        await self._let_finish()
         try:
             await restarter.restart()
         except Exception as exc:  # whatever it was, the engine still needs its care
@@ -330,6 +334,12 @@ class Care:
             await self._end_restart(f"failed: {exc}")
             return self._feed(NotRestarted(str(exc)))
         return self._feed(Restarted())
+
+    async def _let_finish(self) -> None:
+        """Give answers that have begun a moment to end: nobody can send them again."""
+        end = self._house.clock() + _LAST_WORDS
+        while self.lane.flights and self._house.clock() < end:
+            await asyncio.sleep(0.02)
 
     async def _end_restart(self, outcome: str, seconds: float | None = None) -> None:
         row, self._restart_row = self._restart_row, None

@@ -40,7 +40,7 @@ def test_five_wedges_of_each_engine_fail_none_of_two_thousand_requests(
         asyncio.run(live_through(url, crowds, by_kind, 5, fault, details))
     for crowd in crowds:
         assert crowd.answers.wrong == []
-        assert crowd.answers.right == crowd.total
+        assert crowd.answers.right == len(crowd.requests()) >= 1000
         check_history(crowd, [by_kind[crowd.doing.kind]])
         assert by_kind[crowd.doing.kind].restarts == 5
 
@@ -55,5 +55,6 @@ def test_with_a_second_engine_a_second_of_patience_is_enough(
         asyncio.run(live_through(url, crowds, firsts, 5, fault, details))
     for crowd in crowds:
         assert crowd.answers.wrong == []
-        assert crowd.answers.right == crowd.total
+        assert crowd.answers.right == len(crowd.requests()) >= 1000
+        assert firsts[crowd.doing.kind].restarts == 5
         check_history(crowd, [engine for engine in engines if engine.kind == crowd.doing.kind])
