@@ -39,7 +39,7 @@ LIMIT, WINDOW = 3, 1800.0
 DAY = 86_400.0
 NAMES = ("parakeet", "magpie")
 MENDED_WITHIN = 700.0
-"""Seconds: a restarter that hangs on each of two engines, one after the other; a canary that hangs; the next one's time."""
+"""Seconds: two restarters that hang, one after the other, a canary that hangs, and the time until the next."""
 
 FAILURES = {
     "sticky": Evidence(How.STATUS, 500, "CUBLAS_STATUS_EXECUTION_FAILED"),
@@ -87,26 +87,31 @@ class Engine:
 
     async def canary(self) -> str | None:
         await asyncio.sleep(0.05)
-        gets = "refused" if self.is_loading else self.canary_gets
+        gets = self.gets
         if gets == "passes":
             self.forget()
             return None
-        self.failed_canaries.add(gets)
         if gets in TOLD_BY_TEXT:
             self.said = gets
         if gets == "gibberish":
+            self.failed_canaries.add(gets)
             return "only 10 % of the words"
-        await self.fail(gets)
-        return None
+        return await self.turn_away(gets)
 
     async def ready(self) -> str | None:
-        if self.is_loading or self.canary_gets in ("loading", "refused", "hangs"):
-            await self.fail("refused" if self.is_loading else self.canary_gets)
-        return None
+        return await self.turn_away(self.gets) if self.gets in ("loading", "refused", "hangs") else None
+
+    async def turn_away(self, how: str) -> None:
+        self.failed_canaries.add(how)
+        await self.fail(how)
+
+    @property
+    def gets(self) -> str:
+        return "refused" if self.is_loading else self.canary_gets
 
     async def fail(self, how: str) -> None:
         if how == "hangs":
-            await asyncio.sleep(1000.0)
+            await asyncio.sleep(200.0)
         if how == "surprise":
             raise Surprise
         raise UpstreamError(how).seen(FAILURES["no answer" if how == "hangs" else how])
@@ -241,7 +246,7 @@ class Household:
 
 names = st.sampled_from(NAMES)
 canaries = st.sampled_from(["passes", "hangs", "gibberish", "surprise", *FAILURES])
-moments = st.sampled_from([0.1, 0.25, 1.0, 3.0, 5.0, 10.0, 30.0, 61.0, 125.0]) | st.floats(0.1, 130.0)
+moments = st.sampled_from([0.1, 0.25, 1.0, 3.0, 5.0, 10.0, 30.0, 61.0, 125.0])
 long_times = st.sampled_from([300.0, 600.0, 1200.0, 1700.0, 1800.0, 2400.0])
 iterations = st.integers(0, 40)
 
@@ -348,14 +353,14 @@ class RulesThatNeverBend(RuleBasedStateMachine):
         self.house.kill(0)
         self.house.start()
 
-    @rule(by=st.floats(-DAY, DAY))
+    @rule(by=st.sampled_from([-DAY, -1.0, 600.0, DAY]))
     def wall_clock_is_set(self, by: float) -> None:
         self.house.machine.wall_is_off_by += by
 
     @rule(
         after=iterations,
         down=st.sampled_from([5.0, 60.0, 1790.0, 7200.0]),
-        by=st.floats(-DAY, DAY),
+        by=st.sampled_from([-DAY, -1.0, 600.0, DAY]),
         cures=st.booleans(),
     )
     def reboot(self, after: int, down: float, by: float, cures: bool) -> None:
@@ -379,8 +384,8 @@ class RulesThatNeverBend(RuleBasedStateMachine):
 
     @invariant()
     def nothing_went_wrong(self) -> None:
-        assert self.house.wrong == []
-        assert self.house.loop.mishaps == []
+        assert not self.house.wrong, self.house.wrong
+        assert not self.house.loop.mishaps, self.house.loop.mishaps
 
     @invariant()
     def the_watcher_lives(self) -> None:
