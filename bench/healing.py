@@ -5,6 +5,7 @@ A gateway, a fake engine in a process of its own that takes 20 ms for its work, 
 
 from __future__ import annotations
 
+import logging
 import statistics
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from spark_control.telemetry import configure_logging
 from tests.fakes.supervised import SupervisedEngine
 from tests.live import eventually
 from tests.sounds import wav
@@ -77,4 +79,5 @@ def _unix(at: str) -> float:
 
 
 if __name__ == "__main__":
+    configure_logging(logging.ERROR)
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

@@ -5,10 +5,12 @@ python -m bench.saturation [SECONDS]
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 from pathlib import Path
 
+from spark_control.telemetry import configure_logging
 from tests.stories.test_busy_is_not_dead import saturated
 
 
@@ -20,4 +22,5 @@ def main(seconds: float) -> None:
 
 
 if __name__ == "__main__":
+    configure_logging(logging.ERROR)
     main(float(sys.argv[1]) if len(sys.argv) > 1 else 600)

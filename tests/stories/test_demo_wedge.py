@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -34,20 +34,22 @@ def hear(client: httpx.Client, recording: bytes) -> str:
     return str(answer.json()["text"])
 
 
-def engine(client: httpx.Client, name: str) -> dict[str, Any]:
+def is_healthy(client: httpx.Client, name: str) -> bool:
     shown = client.get("/api/status").json()["upstreams"]
-    return next(each for each in shown if each["name"] == name)
+    return any(each["name"] == name and each["state"] == "healthy" for each in shown)
 
 
 def test_the_embedded_engines_wedge_twice_each_and_every_answer_is_the_one_of_before(tmp_path: Path) -> None:
     with serve(tmp_path, "--demo") as gateway, gateway.client() as client:
         client.timeout = httpx.Timeout(90)
         gateway.wait_until_ready()
+        eventually(lambda: client.get("/api/status").json()["closed_loop"], within=30)
+        assert client.get("/api/status").json()["closed_loop"]["passed"]
         spoken = [speak(client, text) for text in TEXTS]
         heard = [hear(client, recording) for recording in spoken]
         for _ in range(2):
             for name in ("parakeet", "magpie"):
-                eventually(lambda name=name: engine(client, name)["state"] == "healthy", within=30)
+                eventually(partial(is_healthy, client, name), within=30)
                 assert client.post(f"/api/upstreams/{name}/fault", json={"fault": "w1"}).status_code == 200
             with ThreadPoolExecutor(4) as people:
                 speaking = [people.submit(speak, client, text) for text in TEXTS]

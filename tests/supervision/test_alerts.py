@@ -86,6 +86,6 @@ def test_an_alert_that_cannot_be_sent_is_noted_and_nothing_more(monkeypatch: pyt
 
 
 def test_nobody_to_call_needs_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alerts.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert missing_extra([]) is None
     assert "spark-control[alerts]" in (missing_extra(["ntfy://x"]) or "")
