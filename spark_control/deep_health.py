@@ -31,6 +31,7 @@ log = structlog.get_logger()
 _TICK = 0.25
 _DOUBT_EVERY = 60.0
 _LOOP_TIMEOUT = 30.0
+_TIDY_EVERY = 60.0
 _NO_ANSWER = Evidence(How.NO_ANSWER)
 
 
@@ -53,6 +54,7 @@ class DeepHealth:
         self._closed_loop = closed_loop
         self._looped: tuple[float, Probed] | None = None
         self._next_loop = -math.inf
+        self._next_tidying = house.clock() + _TIDY_EVERY
         self._looping: asyncio.Task[None] | None = None
         for care in cares:
             care.lane.watcher = self
@@ -123,8 +125,8 @@ class DeepHealth:
     def suspected(self, lane: Lane[Any], flight: Flight, evidence: Evidence) -> bool:
         return self._cares[lane.name].suspected(flight, evidence)
 
-    def accused(self, lane: Lane[Any], fingerprint: str, strikes: int) -> None:
-        self._cares[lane.name].accused(fingerprint, strikes)
+    def accused(self, lane: Lane[Any], flight: Flight, fingerprint: str, strikes: int) -> None:
+        self._cares[lane.name].accused(flight, fingerprint, strikes)
 
     def absolved(self, lane: Lane[Any], fingerprint: str) -> None:
         self._cares[lane.name].absolved(fingerprint)
@@ -148,11 +150,15 @@ class DeepHealth:
         now = self._house.clock()
         for schedule in self._schedules:
             care = schedule.care
-            if care.at_rest and schedule.is_due(now):
+            if care.at_rest and not care.under_restart and schedule.is_due(now):
                 care.look_after()
             care.keep_time()
             self._look_for_hangs(care.lane, now)
         self._close_the_loop(now)
+        if now >= self._next_tidying:
+            self._next_tidying = now + _TIDY_EVERY
+            for care in self._cares.values():
+                await asyncio.to_thread(care.forget_old_poison)
         await self._save()
 
     def _look_for_hangs(self, lane: Lane[Any], now: float) -> None:
@@ -169,6 +175,8 @@ class DeepHealth:
 
     def _close_the_loop(self, now: float) -> None:
         """Have one engine hear what another says, while both are well and nobody waits for them."""
+        if any(schedule.after_use for schedule in self._schedules):
+            return  # it would wake an engine that may sleep
         calm = all(
             care.health.state is State.HEALTHY and not care.lane.flights for care in self._cares.values()
         )
@@ -191,6 +199,7 @@ class DeepHealth:
                 try:
                     await asyncio.to_thread(self._house.store.save_incident, incident)
                 except StoreError as exc:
+                    care.chronicle.not_saved()
                     log.warning("incident not saved", reason=str(exc))
 
     def _shown(self, care: Care) -> dict[str, object]:

@@ -56,4 +56,7 @@ async def _events(
                 yield events.written({"type": "transcript.text.delta", "delta": blank + delta})
                 told = True
             live = isinstance(each, str) and (live or bool(delta))
-    yield events.written({"type": "transcript.text.done", "text": joined(parts).text})
+    text = joined(parts).text
+    yield events.written({"type": "transcript.text.done", "text": text})
+    if not text and await prepared.audible():
+        hearing.doubt()

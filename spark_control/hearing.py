@@ -92,7 +92,7 @@ class Hearing:
                 known.append(Stretch(spool, 0, spool.size))
             return known[0]
 
-        prepared = Prepared([Part(0.0, recording, decoded)], recording.duration)
+        prepared = Prepared([Part(0.0, recording, decoded, raw=True)], recording.duration)
         return prepared
 
     async def hear(self, prepared: Prepared, wanted: Wanted, errand: Errand) -> AsyncGenerator[Heard, None]:
@@ -113,12 +113,16 @@ class Hearing:
             heard = self.hear(prepared, wanted, errand)
             whole = joined([each async for each in heard if isinstance(each, Transcript)])
         if not whole.text and await prepared.audible():
-            self._listeners.doubted("no words in audible sound")
+            self.doubt()
         return replace(
             whole,
             duration=whole.duration if prepared.seconds is None else prepared.seconds,
             language=whole.language or wanted.language,
         )
+
+    def doubt(self) -> None:
+        """No words in audible sound: the engine may be sick, or it is music."""
+        self._listeners.doubted("no words in audible sound")
 
     def close(self) -> None:
         self._decoders.shutdown(wait=False, cancel_futures=True)
@@ -186,7 +190,7 @@ def _work_of(part: Part, errand: Errand) -> Work:
     seconds = part.recording.duration
     if seconds is None:
         seconds = part.recording.source.size / _COMPRESSED
-    return Work(seconds, errand, fingerprint, raw=part.recording.format is not WAV)
+    return Work(seconds, errand, fingerprint, raw=part.raw)
 
 
 async def _whole(
@@ -215,7 +219,7 @@ async def _ask(
     listener: Upstream[TranscriptionDialect], part: Part, wanted: Wanted, *, decoded: bool
 ) -> Answer:
     recording = part.recording
-    if recording.format is not WAV and (decoded or recording.format.name not in listener.accepts):
+    if part.raw and (decoded or recording.format.name not in listener.accepts):
         recording = await part.plainly()
     return await listener.send(
         lambda: listener.dialect.transcription_request(

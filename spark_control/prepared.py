@@ -55,6 +55,8 @@ class Part:
     """As the engine gets it."""
     decoded: Callable[[], Awaitable[Stretch]]
     """Its samples, which may have to be decoded first."""
+    raw: bool = False
+    """Whether it goes to the engine as it came."""
 
     async def plainly(self) -> Recording:
         """The same as WAV, for an engine that may not get it as it came."""

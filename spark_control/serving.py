@@ -31,6 +31,10 @@ EMBEDDED_MODELS = {"magpie": "espeak-ng", "parakeet": "pocketsphinx"}
 """Which wire format each embedded engine speaks, and what it truly is."""
 
 
+_EMBEDDED_GRACE = 60
+"""Seconds: they load in one or two, whatever the kind of engine that they stand in for."""
+
+
 class CannotServe(Exception):
     """Why the gateway does not start, in a sentence."""
 
@@ -101,6 +105,7 @@ def upstreams_of(engines: EmbeddedEngines) -> dict[str, UpstreamSettings]:
                 "kind": engine.kind_of_engine,
                 "url": engine.url,
                 "model": EMBEDDED_MODELS[engine.kind_of_engine],
+                "deep_health": {"startup_grace": _EMBEDDED_GRACE},
             }
         )
         for engine in engines.engines

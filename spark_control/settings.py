@@ -17,6 +17,9 @@ ENV_DELIMITER = "__"
 
 Kind = Literal["magpie", "parakeet", "parakeet-nim"]
 
+_NIMS = ("magpie", "parakeet-nim")
+_NIM_GRACE = 600.0
+
 
 def _is_a_service_address(url: HttpUrl) -> HttpUrl:
     if (url.path not in (None, "", "/")) or url.query or url.fragment or url.username:
@@ -93,7 +96,8 @@ class DeepHealthSettings(Section):
     """Seconds."""
 
     startup_grace: float = Field(default=60, gt=0, le=7200)
-    """Seconds an engine may load after its restart before that counts as a failure: a NIM may need 600."""
+    """Seconds an engine may load before that counts as a failure. A NIM (`magpie`, `parakeet-nim`) gets 600 unless
+    told otherwise: it may build its engine anew."""
 
     patience: float = Field(default=60, ge=0, le=86_400)
     """Seconds a request may be held while its engine is being cured. 0 answers 503 at once."""
@@ -143,6 +147,10 @@ class UpstreamSettings(Section):
     restart: RestartSettings | None = None
     """How it is restarted when it has wedged: `{ systemd = "parakeet.service" }`, `{ docker = "parakeet" }` or
     `{ command = ["ssh", "spark-2", "restart-parakeet"] }`. Without one it is only watched."""
+
+    machine: str | None = Field(default=None, min_length=1)
+    """The machine it runs on, by any name. Engines of one machine are restarted one after the other, since two
+    models that load at once freeze a box whose memory is one. Default: all engines are on the same."""
 
     probe_when: Literal["always", "after_use"] | None = None
     """`after_use` leaves an engine alone until somebody has used it since its last canary, so that one which
@@ -225,8 +233,11 @@ class Settings(BaseSettings):
 
     def care_of(self, upstream: str) -> DeepHealthSettings:
         """What holds for one engine: its own settings over the general ones."""
-        own = self.upstreams[upstream].deep_health
-        return self.deep_health.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+        settings = self.upstreams[upstream]
+        own = {name: getattr(settings.deep_health, name) for name in settings.deep_health.model_fields_set}
+        usual = {"startup_grace": _NIM_GRACE} if settings.kind in _NIMS else {}
+        general = {name: getattr(self.deep_health, name) for name in self.deep_health.model_fields_set}
+        return self.deep_health.model_copy(update={**usual, **general, **own})
 
     @classmethod
     def settings_customise_sources(

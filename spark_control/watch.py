@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -91,7 +90,7 @@ class _Builder:
             Chronicle(lane.name, self._announcements, time.time),
             self._settings.care_of(lane.name),
             kind=settings.kind,
-            machine=urlsplit(str(settings.url)).hostname or "",
+            machine=settings.machine or "",
             canary=_canary(settings.kind, probed),
             ready=readiness(probed),
             restarter=self._restarters.get(lane.name)

@@ -32,6 +32,7 @@ from spark_control.supervision.recovery import (
     Event,
     Failed,
     Health,
+    Inconclusive,
     NotRestarted,
     Page,
     Passed,
@@ -57,10 +58,16 @@ _IDLE = 600.0
 """Seconds without work after which an engine may have unloaded its model."""
 
 _READY = 2.0
+_OLD_NEWS = 1.0
+"""Seconds of waiting for the machine after which an engine is looked at once more before it is restarted."""
+
 _LAST_WORDS = 1.0
 """Seconds for answers under way when the engine is about to be restarted."""
 
 _STRIKES = 2
+_INCIDENTS = 20
+"""Of an engine, that are looked through for such as an earlier gateway left open."""
+
 _POISONED_FOR = 24 * 3600.0
 
 
@@ -135,6 +142,7 @@ class Care:
         )
         self._measured = store.recovery_seconds(self.name)
         self.forget_old_poison()
+        self.close_old_incidents()
         interrupted = [row for row in store.restarts(self.name) if row.outcome is None]
         for row in interrupted:
             store.restart_ended(row.id, "interrupted", None)
@@ -145,6 +153,13 @@ class Care:
                 "suspected", "the gateway ended while it was being restarted", self.health.state.value
             )
         self._show()
+
+    def close_old_incidents(self) -> None:
+        """Those that were open when an earlier gateway ended."""
+        store, wall = self._house.store, self._house.stamp().wall
+        for incident in store.incidents(_INCIDENTS, self.name):
+            if incident.closed is None:
+                store.save_incident(replace(incident, closed=wall))
 
     def forget_old_poison(self) -> None:
         """Read anew which inputs the engine is spared."""
@@ -178,14 +193,16 @@ class Care:
             return False
         if self.health.open:
             if self.health.state is not State.SUSPECTED:
-                self._accused, self._accusation = (flight if flight.alone else None), None
+                self._accused, self._accusation = (flight if self.lane.was_alone(flight) else None), None
             self._suspected_at = self._house.clock()
             self._feed(Suspected(means, describe(evidence)))
             self.look_after()
         return self._accused is flight
 
-    def accused(self, fingerprint: str, strikes: int) -> None:
+    def accused(self, flight: Flight, fingerprint: str, strikes: int) -> None:
         """The engine had nothing else when it failed. It counts once a canary has failed too."""
+        if self._accused is not flight:
+            return  # long over: to know its fingerprint took longer than the cure
         self._accusation = (fingerprint, strikes)
         if self.health.failures or self.under_restart:
             self._convict()
@@ -198,7 +215,8 @@ class Care:
 
     def succeeded(self, flight: Flight) -> None:
         """A live request got its answer."""
-        if flight.began > self._suspected_at:
+        # Of an engine that hangs nothing succeeds, whenever it began.
+        if flight.began > self._suspected_at or self.health.verdict is Verdict.HUNG:
             self._feed(Succeeded())
 
     # What can be asked of it.
@@ -215,11 +233,12 @@ class Care:
         now = self._house.stamp()
         left = self.health.budget.remaining(now)
         self._refuse_restart(force or left > 0, now)
-        if self._caring:
-            self._caring.cancel()
-            await asyncio.wait([self._caring])
         beyond = "" if left else "beyond the budget"
         self.health, action = self.health.restarting("a person asked for it", now)
+        self._restart_began = self._house.clock()
+        while self._caring and not self._caring.done():  # another may begin while this one ends
+            self._caring.cancel()
+            await asyncio.wait([self._caring])
         self._begin(action, who="person, forced" if beyond else "person")
         self._changed("asked to restart", beyond)
         self.chronicle.serious("", "a person asked for a restart")
@@ -262,7 +281,8 @@ class Care:
                     action = await self._carry_out(action or Probe(1.0), who)
                 except Exception:  # a surprise today must not mean that nobody looks after it again
                     log.exception("watcher stumbled", upstream=self.name)
-                    action = Probe(1.0)
+                    stuck = self.health.state is State.RESTARTING
+                    action = self._feed(NotRestarted("the watcher stumbled")) if stuck else Probe(1.0)
                 if probed and not judged.done():
                     judged.set_result(None)
         finally:
@@ -289,7 +309,10 @@ class Care:
         loading = self.health.state is State.LOADING
         probed = await probe(self._ready, _READY, self._house.clock) if loading else None
         if probed is None or not isinstance(probed.outcome, Failed):
+            began = self._house.clock()
             probed = await probe(self._canary, self._time_for_canary(), self._house.clock)
+            if self._means_nothing(probed, began):
+                probed = replace(probed, outcome=Inconclusive(probed.detail))
         self.probed, self.probed_at = probed, self._house.clock()
         action = self._feed(probed.outcome)
         if isinstance(probed.outcome, Passed) and self._restart_row is not None:
@@ -297,6 +320,16 @@ class Care:
             self._measured = [took, *self._measured]
             await self._end_restart("healthy", took)
         return action
+
+    def _means_nothing(self, probed: Probed, began: float) -> bool:
+        """Whether a failed canary has a better reason than a sick engine."""
+        if probed.odd:
+            return not self.health.worked  # it may speak another language than the canary does
+        if not isinstance(probed.outcome, Failed) or probed.outcome.verdict is not Verdict.HUNG:
+            return False
+        working = [each for each in self.lane.flights if each.began < began and not each.begun]
+        # Behind work that is not overdue a canary waits its turn, as anybody does.
+        return self.lane.last_success > began or any(not each.overdue for each in working)
 
     def _time_for_canary(self) -> float:
         if self.health.state is State.LOADING or self._house.clock() - self.lane.last_use > _IDLE:
@@ -309,8 +342,13 @@ class Care:
         if restarter is None:
             return self._feed(NotRestarted("no way to restart it is configured"))
         if not self._holds_machine:
+            asked = self._house.clock()
             await self._house.machines[self._machine].acquire()
             self._holds_machine = True
+            if self.health.maintenance or self._house.clock() - asked > _OLD_NEWS:
+                self.health = self.health.not_begun()
+                self._changed("", "")
+                return Probe()
         await self._end_restart("not healthy in time")
         at = self._house.stamp()
         self.health = replace(self.health, budget=self.health.budget.restamped(at))
@@ -319,7 +357,8 @@ class Care:
                 self._house.store.restart_began, self.name, at, reason, who
             )
         except StoreError as exc:
-            return self._feed(NotRestarted(f"its restart could not be recorded: {exc}"))
+            log.warning("restart not recorded", upstream=self.name, reason=str(exc))
+            return self._feed(NotRestarted("it could not be recorded, so it was not done"))
         self._restart_began = self._house.clock()
         self.chronicle.restarted()
         self._changed("restarting", f"{restarter.kind} {restarter.what}: {reason}")
@@ -329,16 +368,16 @@ class Care:
         try:
             await restarter.restart()
         except Exception as exc:  # whatever it was, the engine still needs its care
-            if not isinstance(exc, RestartFailed):
-                log.exception("restarter stumbled", upstream=self.name)
-            await self._end_restart(f"failed: {exc}")
-            return self._feed(NotRestarted(str(exc)))
+            why = str(exc) if isinstance(exc, RestartFailed) else "the restarter stumbled"
+            log.warning("not restarted", upstream=self.name, exc_info=not isinstance(exc, RestartFailed))
+            await self._end_restart(f"failed: {why}")
+            return self._feed(NotRestarted(why))
         return self._feed(Restarted())
 
     async def _let_finish(self) -> None:
         """Give answers that have begun a moment to end: nobody can send them again."""
         end = self._house.clock() + _LAST_WORDS
-        while self.lane.flights and self._house.clock() < end:
+        while self.lane.flights and self._house.clock() < end:  # noqa: ASYNC110 (they end in many places)
             await asyncio.sleep(0.02)
 
     async def _end_restart(self, outcome: str, seconds: float | None = None) -> None:
@@ -351,6 +390,8 @@ class Care:
         """The next health, and everything that follows from it at once."""
         before = self.health
         self.health, action = before.after(event, self._house.stamp())
+        if isinstance(action, Restart):
+            self._restart_began = self._house.clock()
         if isinstance(event, Failed):
             self._convict()
         cleared = self.health.open and (isinstance(event, Passed) or before.state is State.SUSPECTED)

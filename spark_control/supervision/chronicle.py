@@ -22,6 +22,8 @@ _UNREAD = 1000
 """Announcements kept for a listener that does not keep up; then the oldest go."""
 
 _LONGEST_TIMELINE = 500
+_AFTERMATH = 60.0
+"""Seconds after an incident in which requests are still answered on its account."""
 
 
 class Announcements:
@@ -69,11 +71,15 @@ class Chronicle:
         self.unsaved = False
         return wanted
 
+    def not_saved(self) -> None:
+        """The store did not take it; the next time it may."""
+        self.unsaved = True
+
     def happened(self, what: str, detail: str, state: str) -> None:
         """Note it, tell it, and log it."""
         incident = self._latest
         if incident is None or incident.closed is not None:
-            if what in ("healthy", "canary passed", "maintenance on", "maintenance off"):
+            if what in ("healthy", "turned away", "maintenance on", "maintenance off"):
                 incident = None
             else:
                 incident = self._begun()
@@ -103,7 +109,8 @@ class Chronicle:
 
     def count(self, what: str, state: str) -> None:
         """A request was held, replayed, degraded or failed: in this incident, or just after it."""
-        self._change(lambda incident: replace(incident, **{what: getattr(incident, what) + 1}))
+        if self._latest and (self._latest.closed is None or self._wall() - self._latest.closed < _AFTERMATH):
+            self._change(lambda incident: replace(incident, **{what: getattr(incident, what) + 1}))
         self._tell(what, "", state)
 
     def _begun(self) -> Incident:

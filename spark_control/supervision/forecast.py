@@ -20,6 +20,10 @@ _OVERDUE = 0.15
 
 _HANGS_AFTER = 5.0
 _HANGS_TIMES = 4
+_SLOWEST = 5.0
+"""Seconds for a second of sound that an engine is believed to need at most: more was something else's fault."""
+
+_LEARNS = 0.3
 
 
 def recovery(measured: Sequence[float]) -> float | None:
@@ -52,12 +56,12 @@ class Pace:
         """It took `elapsed` seconds for `ahead` seconds of sound. Slower counts at once, faster little by little."""
         if ahead <= 0:
             return
-        sample = elapsed / ahead
+        sample = min(elapsed / ahead, _SLOWEST)
         if not self._measured or sample > self._seconds:
             self._seconds = sample
             self._measured = True
         else:
-            self._seconds += (sample - self._seconds) * 0.1
+            self._seconds += (sample - self._seconds) * _LEARNS
 
     def hangs_after(self, ahead: float) -> float:
         """Seconds after which no answer for `ahead` seconds of sound is suspicious."""

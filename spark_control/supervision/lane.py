@@ -38,7 +38,7 @@ class Watcher(Protocol):
     def suspected(self, lane: Lane[Any], flight: Flight, evidence: Evidence) -> bool:
         """A request failed in a way that may be the engine's fault. Whether it alone can have been the cause."""
 
-    def accused(self, lane: Lane[Any], fingerprint: str, strikes: int) -> None:
+    def accused(self, lane: Lane[Any], flight: Flight, fingerprint: str, strikes: int) -> None:
         """The trouble began while the engine had nothing but the work of this fingerprint."""
 
     def absolved(self, lane: Lane[Any], fingerprint: str) -> None:
@@ -57,10 +57,22 @@ class Watcher(Protocol):
 class Flight:
     """A work's stay at an engine."""
 
-    __slots__ = ("aborted", "ahead", "alone", "began", "begun", "due", "overdue", "suspect", "task", "work")
+    __slots__ = (
+        "aborted",
+        "ahead",
+        "began",
+        "begun",
+        "due",
+        "first",
+        "number",
+        "overdue",
+        "suspect",
+        "task",
+        "work",
+    )
 
     def __init__(
-        self, work: Work, began: float, ahead: float, due: float, *, alone: bool, suspect: bool
+        self, work: Work, began: float, ahead: float, due: float, *, first: bool, number: int, suspect: bool
     ) -> None:
         self.work = work
         self.suspect = suspect
@@ -69,8 +81,10 @@ class Flight:
         """Seconds of sound that the engine had to work on before this was done."""
         self.due = due
         """When no answer is suspicious."""
-        self.alone = alone
-        """Whether no other work has been there since it came."""
+        self.first = first
+        """Whether nobody was there when it came."""
+        self.number = number
+        """Which arrival there it was."""
         self.begun = False
         """Whether the client has got something of its answer: from then on nobody can send it again."""
         self.overdue = False
@@ -90,7 +104,8 @@ class Flight:
             yield
         except asyncio.CancelledError:
             if self.aborted and self.task is not None and not self.task.uncancel():
-                raise UpstreamError("The engine was restarted.").seen(Evidence(How.CUT)) from None
+                # As if it had answered what engines in its state answer.
+                raise UpstreamError("The engine was restarted.").seen(Evidence(How.STATUS, 500)) from None
             raise
 
 
@@ -115,14 +130,23 @@ class Lane(Generic[DialectT]):
         """Fingerprints that have been alone there when it wedged, once."""
         self.pace = Pace()
         self.watcher: Watcher | None = None
+        self._unbegun = 0
+        self._ahead = 0.0
+        """Works that wait for their answers to begin, and their seconds of sound."""
+        self._arrivals = 0
         self._taken = False  # by a suspect, or promised to one
         self._to_be_alone: deque[asyncio.Future[None]] = deque()
         self._behind_them: deque[asyncio.Future[None]] = deque()
 
+    def free_for(self, work: Work) -> bool:
+        """Whether `enter` lets it in at once."""
+        busy = self._unbegun if self.name in work.suspect_on else self._to_be_alone
+        return not (self._taken or busy)
+
     async def enter(self, work: Work) -> Flight:
         """Come to the engine, at once if that may be. A suspect waits until it can be there alone, others let it."""
         if self.name in work.suspect_on:
-            if self._taken or self.flights:
+            if self._taken or self._unbegun:
                 await self._turn(self._to_be_alone)
             self._taken = True
         else:
@@ -135,6 +159,8 @@ class Lane(Generic[DialectT]):
         if flight not in self.flights:
             return
         self.flights.remove(flight)
+        if not flight.begun:
+            self._no_longer_ahead(flight)
         if flight.suspect:
             self._taken = False
         self._pump()
@@ -142,7 +168,14 @@ class Lane(Generic[DialectT]):
     def answering(self, flight: Flight) -> None:
         """The first of its answer has come."""
         flight.begun = True
+        self._no_longer_ahead(flight)
         self.pace.took(self.clock() - flight.began, flight.ahead)
+        if self._to_be_alone:
+            self._pump()
+
+    def was_alone(self, flight: Flight) -> bool:
+        """Whether no other work has been there since it came."""
+        return flight.first and flight.number == self._arrivals
 
     def landed(self, flight: Flight) -> None:
         """It got its answer, all of it."""
@@ -152,11 +185,13 @@ class Lane(Generic[DialectT]):
 
     def _flight(self, work: Work) -> Flight:
         now = self.clock()
-        ahead = work.size + sum(other.work.size for other in self.flights if not other.begun)
-        due = now + self.pace.hangs_after(ahead)
-        flight = Flight(work, now, ahead, due, alone=not self.flights, suspect=self.name in work.suspect_on)
-        for other in self.flights:
-            other.alone = False
+        first = not self.flights
+        self._arrivals += 1
+        self._unbegun += 1
+        self._ahead += work.size
+        due = now + self.pace.hangs_after(self._ahead)
+        suspect = self.name in work.suspect_on
+        flight = Flight(work, now, self._ahead, due, first=first, number=self._arrivals, suspect=suspect)
         self.flights.add(flight)
         self.last_use = now
         return flight
@@ -178,10 +213,17 @@ class Lane(Generic[DialectT]):
         """Let the next suspect in if nobody is there, or all others if no suspect waits."""
         if self._taken:
             return
-        if self._to_be_alone:
-            if not self.flights:
+        while self._to_be_alone and not self._unbegun:
+            turn = self._to_be_alone.popleft()
+            if not turn.done():  # its client may have left this very moment
                 self._taken = True
-                self._to_be_alone.popleft().set_result(None)
-            return
-        while self._behind_them:
-            self._behind_them.popleft().set_result(None)
+                turn.set_result(None)
+                return
+        while self._behind_them and not self._to_be_alone:
+            turn = self._behind_them.popleft()
+            if not turn.done():
+                turn.set_result(None)
+
+    def _no_longer_ahead(self, flight: Flight) -> None:
+        self._unbegun -= 1
+        self._ahead = self._ahead - flight.work.size if self._unbegun else 0.0

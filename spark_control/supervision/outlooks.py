@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from spark_control.supervision.forecast import retry_after
 from spark_control.supervision.lane import Outlook
 from spark_control.supervision.recovery import Health, State
 from spark_control.supervision.wedge import Verdict
@@ -63,8 +62,3 @@ def household(titles: list[tuple[str, Health]]) -> str:
     if not titles:
         return "No engine is configured."
     return "The engine is working." if len(titles) == 1 else f"All {len(titles)} engines are working."
-
-
-def in_seconds(seconds: float | None) -> str:
-    """`in about 40 seconds`, or an honest shrug."""
-    return "soon" if seconds is None else f"in about {retry_after(seconds)} seconds"

@@ -12,11 +12,12 @@ from io import BytesIO
 
 from spark_control.audio.decode import canonical_header, to_canonical
 from spark_control.audio.formats import WAV
-from spark_control.errors import GatewayError, UpstreamError
+from spark_control.errors import GatewayError, InvalidRequest, UpstreamError
 from spark_control.evidence import Evidence
 from spark_control.supervision.canaries import (
     CLIP,
     CLIP_SECONDS,
+    ENOUGH,
     PHRASES,
     judge_speech,
     judge_transcript,
@@ -39,7 +40,6 @@ from spark_control.upstreams.voices import find_voice
 _ENOUGH_TEXT = 1024 * 1024
 _ENOUGH_SOUND = 16 * 1024 * 1024
 _LONGEST_PHRASE = 60.0
-_ENOUGH_WORDS = 0.6
 
 Outcome = Passed | Failed | Inconclusive
 
@@ -51,6 +51,8 @@ class Probed:
     outcome: Outcome
     seconds: float
     detail: str
+    odd: bool = False
+    """Whether the engine did answer, and what it answered was not good enough."""
 
 
 Canary = Callable[[], Awaitable[str | None]]
@@ -70,7 +72,7 @@ async def probe(canary: Canary, within: float, clock: Callable[[], float]) -> Pr
         return Probed(outcome, clock() - began, outcome.reason)
     took = clock() - began
     if wrong:
-        return Probed(Failed(Verdict.UNKNOWN, wrong), took, wrong)
+        return Probed(Failed(Verdict.UNKNOWN, wrong), took, wrong, odd=True)
     return Probed(Passed(), took, "real work done")
 
 
@@ -106,8 +108,15 @@ class CanaryVoice:
         self._upstream = upstream
         self._voice: Voice | None = None
 
-    async def get(self) -> Voice:
-        """Raises GatewayErrors as any request does."""
+    async def says(self, text: str) -> bytes:
+        """`text` as a WAV file. Raises GatewayErrors as any request does."""
+        try:
+            return await _spoken(self._upstream, text, await self._known())
+        except InvalidRequest:
+            self._voice = None  # it may be gone
+            raise
+
+    async def _known(self) -> Voice:
         if self._voice is None:
             dialect = self._upstream.dialect
             body = await self._upstream.fetch(dialect.voices_request, _ENOUGH_TEXT)
@@ -126,7 +135,7 @@ def speech_canary(upstream: Upstream[SpeechDialect]) -> Canary:
     voice = CanaryVoice(upstream)
 
     async def canary() -> str | None:
-        sound = await _spoken(upstream, PHRASES[0], await voice.get())
+        sound = await voice.says(PHRASES[0])
         return judge_speech(sound, upstream.dialect.stream_rate, PHRASES[0])
 
     return canary
@@ -145,10 +154,10 @@ def closed_loop(
         nonlocal turn
         phrase = phrases[turn % len(phrases)]
         turn += 1
-        samples = await asyncio.to_thread(_canonical, await _spoken(speaker, phrase, await voice.get()))
+        samples = await asyncio.to_thread(_canonical, await voice.says(phrase))
         text = await _heard(listener, _spooled(samples), len(samples) / 32_000)
         share = share_heard(phrase, text)
-        return None if share >= _ENOUGH_WORDS else f"{share:.0%} of the words were heard"
+        return None if share >= ENOUGH else f"{share:.0%} of the words were heard"
 
     return canary
 

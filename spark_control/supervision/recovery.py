@@ -18,6 +18,9 @@
     Failed gpu_lost      restarted for it before    given up     Page
     Failed, any other    two witnesses              restarting   Restart, if it may, else as the next line
     Failed               nothing may be restarted   given up     Page, the first time only
+    Inconclusive         suspected, loading         unknown      -
+    Inconclusive         wedged                     (same)       Probe; after the grace period Page, and
+                                                    unknown
     Restarted            restarting                 loading      Probe; the grace period begins
     NotRestarted         restarting                 wedged       Probe, a little later
 
@@ -158,7 +161,7 @@ class Health:
     troubled_at: float | None = None
     grace_until: float = 0.0
     restarted_at: float | None = None
-    gpu_lost: bool = False
+    gpu_lost_at: float | None = None
     paged: bool = False
     worked: bool = False
 
@@ -179,7 +182,7 @@ class Health:
             case Failed():
                 return self._failed(event, now)
             case Inconclusive():
-                return self._inconclusive()
+                return self._inconclusive(event, now.since_boot)
             case Restarted():
                 loading = replace(self, state=State.LOADING, restarted_at=now.since_boot)
                 return replace(loading, grace_until=now.since_boot + self.grace), Probe(_SOON)
@@ -191,13 +194,20 @@ class Health:
         spent = replace(self, budget=self.budget.spend(now), state=State.RESTARTING, reason=reason)
         return replace(spent, witnesses=0, failures=0, restarted_at=now.since_boot), Restart(reason)
 
+    def not_begun(self) -> Health:
+        """A restart that was decided and has not begun: it costs nothing."""
+        spent = self.budget.spent[:-1]
+        return replace(
+            self, budget=replace(self.budget, spent=spent), state=State.WEDGED, witnesses=1, restarted_at=None
+        )
+
     def resumed(self, now: Stamp) -> Health:
         """As it is when a gateway starts while an engine may still be loading: in its grace period."""
         return replace(self, grace_until=now.since_boot + self.grace)
 
     def _healthy(self) -> Health:
-        kept = Health(self.budget, self.grace, self.restartable, self.maintenance, gpu_lost=self.gpu_lost)
-        return replace(kept, state=State.HEALTHY, worked=True)
+        kept = Health(self.budget, self.grace, self.restartable, self.maintenance)
+        return replace(kept, state=State.HEALTHY, worked=True, gpu_lost_at=self.gpu_lost_at)
 
     def _suspected(self, seen: Suspected, now: float) -> tuple[Health, Action]:
         if not self.open:
@@ -211,12 +221,19 @@ class Health:
             return self, Probe()
         return replace(troubled, state=State.SUSPECTED), Probe()
 
-    def _inconclusive(self) -> tuple[Health, Action]:
+    def _inconclusive(self, seen: Inconclusive, now: float) -> tuple[Health, Action]:
+        """It answers, and says nothing about its work: live requests will."""
         if self.state in SETTLED:
             return self, None
-        if self.state is State.SUSPECTED:
-            return replace(self, state=State.UNKNOWN, witnesses=0), None
-        return self, Probe(_LATER)
+        began = now if self.troubled_at is None else self.troubled_at
+        if self.state is State.WEDGED and now - began < self.grace:
+            return self, Probe(_LATER)
+        unknown = replace(
+            self, state=State.UNKNOWN, witnesses=0, failures=0, troubled_at=None, restarted_at=None
+        )
+        if self.state is State.WEDGED and not self.paged and not self.maintenance:
+            return replace(unknown, paged=True), Page(f"no canary can tell whether it works: {seen.reason}")
+        return unknown, None
 
     def _failed(self, seen: Failed, now: Stamp) -> tuple[Health, Action]:
         if self.state is State.RESTARTING:
@@ -250,7 +267,7 @@ class Health:
             return replace(self, state=State.SUSPECTED), Probe()
         if self.verdict is Verdict.PERMANENT:
             return self._given_up("a restart cannot help: " + self.reason)
-        if self.verdict is Verdict.GPU_LOST and self.gpu_lost:
+        if self.verdict is Verdict.GPU_LOST and self._gpu_lost_before(now.since_boot):
             return self._given_up("the GPU is lost again after a restart")
         if self.verdict is Verdict.MEMORY and self.failures < _MEMORY_FAILURES:
             return replace(self, state=State.WEDGED), Probe(_LATER * self.failures)
@@ -264,7 +281,11 @@ class Health:
         if not self.budget.remaining(now):
             return self._given_up(f"{self.budget.limit} restarts did not cure it")
         restarting, action = self.restarting(self.reason, now)
-        return replace(restarting, gpu_lost=self.verdict is Verdict.GPU_LOST), action
+        lost = now.since_boot if self.verdict is Verdict.GPU_LOST else self.gpu_lost_at
+        return replace(restarting, gpu_lost_at=lost), action
+
+    def _gpu_lost_before(self, now: float) -> bool:
+        return self.gpu_lost_at is not None and now - self.gpu_lost_at < self.budget.window
 
     def _given_up(self, reason: str) -> tuple[Health, Action]:
         if self.maintenance:

@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 from spark_control.errors import (
     EngineDown,
     GatewayError,
+    InvalidRequest,
     PoisonInput,
     UpstreamError,
 )
@@ -30,6 +31,12 @@ from spark_control.supervision.work import MOST_EXECUTIONS, Work
 from spark_control.upstreams.client import Upstream
 
 ValueT = TypeVar("ValueT")
+
+_MOST_HELD = 512
+"""Requests of one kind that are held at once: each may keep an upload on the disk."""
+
+_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+"""Seconds, for each time that an engine turned a work away before."""
 
 _EXECUTED_NOTHING = (Verdict.UNREACHABLE, Verdict.LOADING)
 
@@ -73,7 +80,7 @@ class Replay(Generic[DialectT]):
     def __init__(self, lanes: Sequence[Lane[DialectT]], clock: Callable[[], float]) -> None:
         self.lanes = lanes
         self._clock = clock
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     @property
     def first(self) -> Upstream[DialectT]:
@@ -88,7 +95,7 @@ class Replay(Generic[DialectT]):
 
     def changed(self) -> None:
         """An engine has opened or closed: look again, first come first."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         for each in waiting:
             if not each.done():
                 each.set_result(None)
@@ -103,8 +110,8 @@ class Replay(Generic[DialectT]):
         failure: UpstreamError | None = None
         while True:
             lane = await self._choice(work) or await self._hold(work, failure)
-            flight = await lane.enter(work)
-            if not (lane.outlook.open and work.executions[lane.name] < MOST_EXECUTIONS):
+            flight = await self._enter(lane, work)
+            if not lane.outlook.open:
                 lane.leave(flight)
                 continue
             work.executions[lane.name] += 1
@@ -114,6 +121,12 @@ class Replay(Generic[DialectT]):
             except UpstreamError as exc:
                 failure = exc
                 await self._failed(lane, flight, exc)
+            except InvalidRequest:
+                lane.leave(flight)
+                if lane is self.lanes[0]:
+                    raise
+                # Another engine may lack the voice, say: that is no fault of the client's.
+                work.executions[lane.name] = MOST_EXECUTIONS
             except BaseException:
                 lane.leave(flight)
                 raise
@@ -122,6 +135,23 @@ class Replay(Generic[DialectT]):
                 work.errand.model = lane.upstream.model
                 self._note(lane, work)
                 return Taken(lane, flight, value)
+
+    async def _enter(self, lane: Lane[DialectT], work: Work) -> Flight:
+        """Come to the engine, which others may have for themselves for a while."""
+        if lane.free_for(work):
+            return await lane.enter(work)
+        began = self._clock()
+        try:
+            async with asyncio.timeout(work.errand.patience):
+                return await lane.enter(work)
+        except TimeoutError:
+            self._count(lane, "failed")
+            message = f"{self.first.dialect.title.capitalize()} is busy with a request that must be alone."
+            raise EngineDown(
+                f"{message} Try again shortly.", code="service_unavailable", retry_after=5
+            ) from None
+        finally:
+            work.errand.held(self._clock() - began)
 
     async def _choice(self, work: Work) -> Lane[DialectT] | None:
         """The first engine that may have `work` now."""
@@ -151,11 +181,21 @@ class Replay(Generic[DialectT]):
         cause = lane.watcher.suspected(lane, flight, error.evidence)
         if means in _EXECUTED_NOTHING:
             work.executions[lane.name] -= 1
+            await self._pause(work)
             return
         work.suspect_on.add(lane.name)
         if cause:
             # What was there when the engine wedged once, and is alone there when it wedges again, did both.
-            lane.watcher.accused(lane, await work.fingerprint(), strikes=2 if flight.suspect else 1)
+            strikes = 2 if flight.suspect else 1
+            lane.watcher.accused(lane, flight, await work.fingerprint(), strikes)
+
+    async def _pause(self, work: Work) -> None:
+        """Do not knock again and again at an engine that is up and down."""
+        seconds = min(work.turned_away * _PAUSE, _LONGEST_PAUSE, work.errand.patience)
+        work.turned_away += 1
+        if seconds:
+            await asyncio.sleep(seconds)
+            work.errand.held(seconds)
 
     def _note(self, lane: Lane[DialectT], work: Work) -> None:
         """Count it, if it took more than one engine's one try."""
@@ -172,32 +212,35 @@ class Replay(Generic[DialectT]):
         first = self.lanes[0]
         held = False
         try:
-            while not (lane := await self._choice(work)):
+            while True:
+                # Waits from here on: the engine may open while a fingerprint is taken.
+                turn = self._turn()
+                if lane := await self._choice(work):
+                    return lane
                 hopes = await self._hopes(work)
                 left = work.errand.patience - (self._clock() - began)
                 rest = self._rest(hopes)
-                if not hopes or left <= 0 or (rest is not None and rest > left):
+                if not hopes or left <= 0 or (rest is not None and rest > left) or first.held >= _MOST_HELD:
                     raise await self._refusal(work, hopes, None if held else failure, rest)
                 if not held:
                     held = True
                     first.held += 1
                     self._count(first, "held")
-                await self._change(left)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await turn
         except GatewayError:
             self._count(first, "failed")
             raise
-        else:
-            return lane
         finally:
+            self._waiting.pop(turn, None)
             first.held -= held
             work.errand.held(self._clock() - began)
 
-    async def _change(self, within: float) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await turn
+    def _turn(self) -> asyncio.Future[None]:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[turn] = None
+        return turn
 
     async def _hopes(self, work: Work) -> list[Lane[DialectT]]:
         """Engines that can still do it, once they are well."""

@@ -36,7 +36,17 @@ class Work:
     known of it whatever its container: decoded samples, or text and voice.
     """
 
-    __slots__ = ("_fingerprint", "errand", "executions", "failed_in", "known_as", "raw", "size", "suspect_on")
+    __slots__ = (
+        "_fingerprint",
+        "errand",
+        "executions",
+        "failed_in",
+        "known_as",
+        "raw",
+        "size",
+        "suspect_on",
+        "turned_away",
+    )
 
     def __init__(
         self,
@@ -55,6 +65,8 @@ class Work:
         """Engines that wedged while they had this work: there it goes alone from now on, and decoded."""
         self.failed_in: dict[str, int] = {}
         """For each engine it failed on, how often that one had been cleared of doubt."""
+        self.turned_away = 0
+        """Times that an engine did not take it."""
         self._fingerprint = fingerprint
         self.known_as: str | None = None
         """Its fingerprint, if somebody has asked."""

@@ -32,6 +32,7 @@ _PIECE = 64 * 1024
 """Bytes of an answer that are handed on at a time, if so many have arrived; httpx-aiohttp's 16 KiB are slower."""
 
 _REFUSAL_BYTES = 64 * 1024
+_QUOTED_BYTES = 4 * 1024
 
 CANARIES = "spark-control (canary)"
 """How the watcher's own requests name themselves in an engine's log."""
@@ -182,7 +183,7 @@ class Upstream(Generic[DialectT]):
     def failed(self, text: str) -> UpstreamError:
         """The error for an answer that began well, and in which the engine then said `text` of a failure."""
         error = UpstreamError(f"The {self.dialect.title} engine failed.")
-        return error.seen(Evidence(How.IMPOSSIBLE, text=text))
+        return error.seen(Evidence(How.IMPOSSIBLE, text=excerpt(text.encode())))
 
     def garbage(self) -> UpstreamError:
         """The error for an answer that is not what the engine's kind answers."""
@@ -265,8 +266,14 @@ def _translation(exc: BaseException, title: str) -> UpstreamError:
     return UpstreamError(f"The {title} engine broke off its answer.").seen(Evidence(How.CUT))
 
 
+def excerpt(body: bytes) -> str:
+    """What of an engine's words is looked at: the beginning, where the error is named, and the end of a traceback."""
+    kept = body if len(body) <= 2 * _QUOTED_BYTES else body[:_QUOTED_BYTES] + b" " + body[-_QUOTED_BYTES:]
+    return kept.decode("utf-8", "replace")
+
+
 def _refused(title: str, response: httpx.Response, body: bytes) -> GatewayError:
     error = refusal(title, response.status_code, response.headers, body)
     if isinstance(error, UpstreamError):
-        error.seen(Evidence(How.STATUS, response.status_code, body.decode("utf-8", "replace")))
+        error.seen(Evidence(How.STATUS, response.status_code, excerpt(body)))
     return error

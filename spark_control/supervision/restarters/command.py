@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from spark_control.supervision.restarters.base import RestartFailed
+from spark_control.supervision.restarters.quoted import because
 from spark_control.supervision.restarters.running import run
 
 _SSH_ITSELF = 255
@@ -25,7 +26,7 @@ class CommandRestarter:
         ran = await run(self._argv, self._within)
         if ran.status == 0:
             return
-        said = f": {ran.words}" if ran.words else ""
         if ran.status == _SSH_ITSELF and self.what == "ssh":
-            raise RestartFailed(f"ssh itself failed, and nothing was restarted{said}")
-        raise RestartFailed(f"the command {self.what!r} ended with status {ran.status}{said}")
+            raise RestartFailed(f"ssh itself failed, and nothing was restarted{because(ran.output)}")
+        how = f"status {ran.status}" if ran.status > 0 else f"signal {-ran.status}"
+        raise RestartFailed(f"the command {self.what!r} ended with {how}{because(ran.output)}")

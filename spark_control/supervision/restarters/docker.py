@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from spark_control.supervision.restarters.base import RestartFailed
-from spark_control.upstreams.refusals import stated_reason
+from spark_control.supervision.restarters.quoted import because
 
 _GRACE = 10
 """Seconds that the container's process may take to end before Docker kills it."""
 
 _ASKING = 10.0
+_SURVIVES = "did not receive an exit event"
 
 
 class DockerRestarter:
@@ -30,53 +32,93 @@ class DockerRestarter:
 
     async def restart(self) -> None:
         async with self._client() as client:
+            client.base_url = client.base_url.join(await self._version(client))
             before = await self._started(client)
             try:
                 async with asyncio.timeout(self._within):
-                    answer = await self._ask(client, "POST", f"restart?t={_GRACE}")
+                    await self._restarted(client)
             except TimeoutError:
-                message = f"Docker did not restart {self.what} in {self._within:g} s; it may hang in the driver"
+                message = (
+                    f"Docker did not restart {self.what} in {self._within:g} s; it may hang in the driver"
+                )
                 raise RestartFailed(message) from None
-            if answer.status_code != httpx.codes.NO_CONTENT:
-                raise RestartFailed(self._reason(answer))
             if await self._started(client) == before:
                 raise RestartFailed(f"Docker says that {self.what} was restarted, but it runs since {before}")
 
-    def _client(self) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(uds=self._socket) if self._socket else None
-        timeout = httpx.Timeout(_ASKING, read=self._within)
-        return httpx.AsyncClient(transport=transport, base_url=self._base, timeout=timeout, trust_env=False)
+    async def _restarted(self, client: httpx.AsyncClient) -> None:
+        answer = await self._restart_once(client)
+        if _SURVIVES in answer.text:
+            # It was killed, and is slow to die; Docker does not start it again when it has. What is dead, it starts.
+            answer = await self._restart_once(client)
+        if answer.status_code != httpx.codes.NO_CONTENT:
+            raise RestartFailed(self._reason(answer))
+
+    async def _restart_once(self, client: httpx.AsyncClient) -> httpx.Response:
+        return await self._ask(client, "POST", f"{self._path}/restart?t={_GRACE}", read=self._within)
 
     async def _started(self, client: httpx.AsyncClient) -> str:
-        answer = await self._ask(client, "GET", "json")
+        answer = await self._ask(client, "GET", f"{self._path}/json")
         if answer.status_code != httpx.codes.OK:
             raise RestartFailed(self._reason(answer))
         try:
             state: dict[str, Any] = answer.json()["State"]
             return str(state["StartedAt"])
         except (ValueError, KeyError, TypeError):
-            raise RestartFailed("what answers as Docker's API is something else") from None
+            raise RestartFailed("what answers at `host` is not Docker's API") from None
 
-    async def _ask(self, client: httpx.AsyncClient, method: str, what: str) -> httpx.Response:
-        """Without a version in the path, which every Docker and every socket proxy takes."""
+    async def _version(self, client: httpx.AsyncClient) -> str:
+        """The path of the newest API there; without one, which is on its way out, where a proxy does not tell."""
+        answer = await self._ask(client, "GET", "/version")
+        found = re.search(r'"ApiVersion":\s*"(1\.\d{2,3})"', answer.text) if answer.is_success else None
+        return f"/v{found.group(1)}/" if found else "/"
+
+    def _client(self) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(uds=self._socket) if self._socket else None
+        return httpx.AsyncClient(transport=transport, base_url=self._base, trust_env=False)
+
+    @property
+    def _path(self) -> str:
+        return f"/containers/{quote(self.what, safe='')}"
+
+    async def _ask(
+        self, client: httpx.AsyncClient, method: str, path: str, read: float = _ASKING
+    ) -> httpx.Response:
         try:
-            return await client.request(method, f"/containers/{quote(self.what, safe='')}/{what}")
+            return await client.request(method, path, timeout=httpx.Timeout(_ASKING, read=read))
         except httpx.ConnectError as exc:
-            raise RestartFailed(self._unreachable(exc)) from None
+            raise RestartFailed(self._unreachable(str(exc))) from None
+        except httpx.TimeoutException:
+            raise RestartFailed("Docker's API does not answer") from None
         except httpx.HTTPError:
-            raise RestartFailed("Docker's API broke off, or did not answer in time") from None
+            raise RestartFailed("what answers at `host` broke off, or does not speak HTTP") from None
 
-    def _unreachable(self, exc: httpx.ConnectError) -> str:
-        if "Permission denied" in str(exc):
-            return "this user may not use Docker's socket; docs/restarts.md tells of two ways to allow it"
-        return "Docker's API cannot be reached: is Docker running, and is `host` right?"
+    def _unreachable(self, why: str) -> str:
+        if "Permission denied" in why:
+            return (
+                "this user may not use Docker's socket; docs/restarts.md has narrower ways than to allow it"
+            )
+        if "No such file" in why:
+            return "Docker's socket is not there; is Docker running, and is `host` right?"
+        return "nobody answers as Docker's API; is Docker running, and is `host` right?"
 
     def _reason(self, answer: httpx.Response) -> str:
-        said = stated_reason(answer.content)
+        said = _message(answer)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return f"Docker has no container {self.what}"
         if answer.status_code == httpx.codes.FORBIDDEN:
-            return "the socket proxy does not allow this; it needs CONTAINERS=1, POST=1 and ALLOW_RESTARTS=1"
+            return f"the socket proxy does not allow to see and restart {self.what}; docs/restarts.md has one that does"
         if answer.status_code == httpx.codes.CONFLICT:
-            return f"Docker cannot restart {self.what} as it is now" + (f": {said}" if said else "")
-        return f"Docker answered {answer.status_code}" + (f": {said}" if said else "")
+            return f"Docker cannot restart {self.what} as it is now{because(said)}"
+        if _SURVIVES in said:
+            return (
+                f"{self.what} survives being killed: it hangs in the driver, and its machine has to be booted"
+            )
+        return f"Docker answered {answer.status_code}{because(said)}"
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        said = answer.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return said if isinstance(said, str) else ""

@@ -1,4 +1,4 @@
-"""Runs a program to its end, and never longer than it may: it and all that it started are killed then."""
+"""Runs a program to its end, and never longer than it may: it and all that it started are ended then."""
 
 from __future__ import annotations
 
@@ -6,75 +6,123 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from spark_control.supervision.restarters.base import RestartFailed
-from spark_control.upstreams.refusals import harmless
 
 _LAST_WORDS = 2.0
 """Seconds between the request to end and the end."""
 
+_REST_OF_OUTPUT = 0.2
+"""Seconds for what a program said just before it ended, if something it left behind holds its output open."""
+
 _MOST_OUTPUT = 64 * 1024
-_QUOTED = 300
+
+
+class TookTooLong(RestartFailed):
+    """It was ended because its time was up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a program ended, and what it said."""
+    """How a program ended, and the last it said."""
 
     status: int
     output: str
 
-    @property
-    def words(self) -> str:
-        """The last it said, fit to show; empty if there is nothing fit."""
-        line = " ".join(self.output.split())[-_QUOTED:]
-        return line if harmless(line) else ""
-
 
 async def run(argv: Sequence[str], within: float, environ: Mapping[str, str] | None = None) -> Ran:
-    """Run `argv` without a shell and without input, in a process group of its own. Raises RestartFailed."""
+    """Run `argv` without a shell and without input, in a process group of its own. Raises RestartFailed.
+
+    What a program leaves running when it succeeds is left alone: it may be the engine.
+    """
+    # asyncio's own pipes would be waited for until all that was left behind has closed them.
+    read_end, write_end = os.pipe()
+    async with _heard(read_end) as output:
+        process = await _start(argv, write_end, environ)
+        status = await _status(process, argv, within)
+        await asyncio.wait([output.ended], timeout=_REST_OF_OUTPUT)
+        return Ran(status, output.kept.decode("utf-8", "replace"))
+
+
+class _Output(asyncio.Protocol):
+    """Keeps the end of what is said."""
+
+    def __init__(self) -> None:
+        self.kept = b""
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self.kept = (self.kept + data)[-_MOST_OUTPUT:]
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.ended.set_result(None)
+
+
+@asynccontextmanager
+async def _heard(read_end: int) -> AsyncIterator[_Output]:
+    pipe = os.fdopen(read_end, "rb", buffering=0)
+    transport, output = await asyncio.get_running_loop().connect_read_pipe(_Output, pipe)
     try:
-        process = await asyncio.create_subprocess_exec(
+        yield output
+    finally:
+        transport.close()
+
+
+async def _start(
+    argv: Sequence[str], output: int, environ: Mapping[str, str] | None
+) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             env=environ,
         )
     except FileNotFoundError:
-        raise RestartFailed(f"there is no program {argv[0]!r} on this machine") from None
+        raise RestartFailed(f"there is no program {_name(argv)} on this machine") from None
     except OSError as exc:
-        raise RestartFailed(f"{argv[0]!r} cannot be run: {os.strerror(exc.errno or 0)}") from None
+        raise RestartFailed(f"{_name(argv)} cannot be run: {os.strerror(exc.errno or 0)}") from None
+    finally:
+        os.close(output)
+
+
+async def _status(process: asyncio.subprocess.Process, argv: Sequence[str], within: float) -> int:
+    status = None
     try:
         async with asyncio.timeout(within):
-            output = await _said(process)
-            return Ran(await process.wait(), output)
+            status = await process.wait()
+            return status
     except TimeoutError:
-        raise RestartFailed(f"{argv[0]!r} took longer than {within:g} s and was ended") from None
+        raise TookTooLong(f"{_name(argv)} took longer than {within:g} s and was ended") from None
     finally:
-        await _end(process)
+        if status != 0:
+            await _end(process)
 
 
-async def _said(process: asyncio.subprocess.Process) -> str:
-    """The end of what it says."""
-    assert process.stdout is not None  # noqa: S101 (it was asked for)
-    kept = b""
-    while piece := await process.stdout.read(4096):
-        kept = (kept + piece)[-_MOST_OUTPUT:]
-    return kept.decode("utf-8", "replace")
+def _name(argv: Sequence[str]) -> str:
+    return repr(PurePath(argv[0]).name)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End what is left of its group: politely, then surely."""
-    _signal(process.pid, signal.SIGTERM)
-    if process.returncode is None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _LAST_WORDS)
-    _signal(process.pid, signal.SIGKILL)
-    await process.wait()
+    try:
+        _signal(process.pid, signal.SIGTERM)
+        await _ended(process)
+    finally:
+        _signal(process.pid, signal.SIGKILL)
+    await _ended(process)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Not for ever: one that hangs in a driver survives even the last signal."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), _LAST_WORDS)
 
 
 def _signal(group: int, number: signal.Signals) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 from spark_control.supervision.restarters.base import RestartFailed
-from spark_control.supervision.restarters.running import Ran, run
+from spark_control.supervision.restarters.quoted import because
+from spark_control.supervision.restarters.running import Ran, TookTooLong, run
 
 _ASKING = 10.0
 """Seconds for a question to systemd."""
 
 _BEGAN = "ExecMainStartTimestampMonotonic"
-_TOO_OFTEN = (
-    "start request repeated too quickly",
-    "start-limit-hit",
-    "start of the service was attempted too often",
-)
 _FORBIDDEN = ("interactive authentication required", "access denied", "permission denied", "not authorized")
+_NOBODY_THERE = ("failed to connect to bus", "has not been booted with systemd", "failed to connect to user")
 
 
 class SystemdRestarter:
@@ -25,49 +25,70 @@ class SystemdRestarter:
     def __init__(self, unit: str, within: float, *, user: bool = False) -> None:
         self.what = unit
         self._within = within
+        self._user = user
         self._systemctl = ["systemctl", "--no-ask-password", *(["--user"] if user else [])]
 
     async def restart(self) -> None:
         before = await self._began()
+        try:
+            await self._restarted()
+        except TookTooLong:
+            if await self._began() in (before, 0):
+                message = (
+                    f"systemd did not restart {self.what} in {self._within:g} s; it may hang in the driver"
+                )
+                raise RestartFailed(message) from None
+            return  # systemd waits for it to say that it is ready; so do we, by our own means
+        await self._prove(before)
+
+    async def _restarted(self) -> None:
         ran = await self._ask("restart", within=self._within)
-        if ran.status and _says(ran, _TOO_OFTEN):
+        if ran.status and (await self._shown("Result"))["Result"] == "start-limit-hit":
             # Its own limit, of starts within seconds; ours is the one that counts.
-            await self._ask("reset-failed")
+            self._demand(await self._ask("reset-failed"))
             ran = await self._ask("restart", within=self._within)
-        if ran.status:
-            raise RestartFailed(self._reason(ran))
-        if await self._began() in (before, 0):
+        self._demand(ran)
+
+    async def _prove(self, before: int) -> None:
+        began = await self._began()
+        if not began:
+            raise RestartFailed(f"{self.what} has no process of its own; name the unit that runs the engine")
+        if began == before:
             raise RestartFailed(
                 f"systemd says that {self.what} was restarted, but its process is the old one"
             )
 
     async def _began(self) -> int:
-        """When its main process began, in microseconds since boot; 0 if there is none."""
-        ran = await self._ask("show", f"--property=LoadState,{_BEGAN}")
-        if ran.status:
-            raise RestartFailed(self._reason(ran))
+        """When its main process began, in microseconds since boot; 0 if there never was one."""
+        shown = await self._shown("LoadState", _BEGAN)
+        if shown["LoadState"] == "not-found":
+            raise RestartFailed(f"systemd has no unit {self.what}")
+        if shown["LoadState"] != "loaded":
+            raise RestartFailed(f"systemd cannot use the unit {self.what}: it is {shown['LoadState']}")
+        return int(shown[_BEGAN] or 0)
+
+    async def _shown(self, *properties: str) -> dict[str, str]:
+        ran = await self._ask("show", f"--property={','.join(properties)}")
+        self._demand(ran)
         shown = dict(line.partition("=")[::2] for line in ran.output.splitlines())
-        if shown.get("LoadState") in ("not-found", "masked", "bad-setting", "error"):
-            raise RestartFailed(f"systemd has no usable unit {self.what}: it is {shown['LoadState']}")
-        began = shown.get(_BEGAN, "")
-        return int(began) if began.isdigit() else 0
+        return {name: shown.get(name, "") for name in properties}
 
     async def _ask(self, verb: str, *options: str, within: float = _ASKING) -> Ran:
-        return await run([*self._systemctl, verb, *options, "--", self.what], within)
+        return await run([*self._systemctl, verb, *options, "--", self.what], within, self._environ())
 
-    def _reason(self, ran: Ran) -> str:
-        if _says(ran, _FORBIDDEN):
-            return (
-                f"systemd does not let this user restart {self.what}; "
-                "docs/restarts.md has the polkit rule that does"
+    def _environ(self) -> Mapping[str, str]:
+        """In English, whose phrases are known here; a gateway that is no login has to be told its user's folder."""
+        return {"XDG_RUNTIME_DIR": f"/run/user/{os.getuid()}", **os.environ, "LC_ALL": "C"}
+
+    def _demand(self, ran: Ran) -> None:
+        if ran.status == 0:
+            return
+        said = ran.output.casefold()
+        if any(phrase in said for phrase in _FORBIDDEN):
+            raise RestartFailed(
+                f"systemd does not let this user restart {self.what}; docs/restarts.md has the rule that does"
             )
-        if _says(ran, ("failed to connect to bus", "has not been booted with systemd")):
-            return "systemd cannot be reached from here"
-        if _says(ran, ("not found", "not loaded")):
-            return f"systemd has no unit {self.what}"
-        return f"systemctl ended with status {ran.status}" + (f": {ran.words}" if ran.words else "")
-
-
-def _says(ran: Ran, phrases: tuple[str, ...]) -> bool:
-    said = ran.output.casefold()
-    return any(phrase in said for phrase in phrases)
+        if any(phrase in said for phrase in _NOBODY_THERE):
+            whose = "the systemd of this user" if self._user else "systemd"
+            raise RestartFailed(f"{whose} cannot be reached from here; docs/restarts.md has the ways to it")
+        raise RestartFailed(f"systemd could not restart {self.what}{because(ran.output)}")
