@@ -94,7 +94,7 @@ def test_the_status_tells_how_every_engine_is(gateway):
     answer = gateway.get("/api/status")
     shown = answer.json()
 
-    assert shown["sentence"] == "All 2 engines are working."
+    assert shown["sentence"] == "Both engines are working."
     assert [(each["name"], each["task"], each["state"]) for each in shown["upstreams"]] == [
         ("parakeet", "speech-to-text", "healthy"),
         ("magpie", "text-to-speech", "healthy"),

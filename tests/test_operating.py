@@ -72,7 +72,7 @@ def test_status_is_a_table(run):
     lines = ended.output.splitlines()
 
     assert ended.exit_code == 0
-    assert lines[0] == "All 2 engines are working."
+    assert lines[0] == "Both engines are working."
     assert [line.split()[1:4] for line in lines[3:5]] == [
         ["parakeet", "speech-to-text", "healthy"],
         ["magpie", "text-to-speech", "healthy"],

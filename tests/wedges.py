@@ -114,7 +114,11 @@ def household(
     with ExitStack() as house:
         engines = [house.enter_context(SupervisedEngine(kind, folder)) for kind in kinds]
         named = {f"{engine.kind}-{number}": engine for number, engine in enumerate(engines)}
-        upstreams = {name: {"kind": each.kind, "url": each.url, **upstream} for name, each in named.items()}
+        # Each on a machine of its own, so that one's restart does not wait for another's.
+        upstreams = {
+            name: {"kind": each.kind, "url": each.url, "machine": name, **upstream}
+            for name, each in named.items()
+        }
         settings = Settings(upstreams=upstreams, deep_health={"restart_limit": 100})
         app = create_app(settings, restarters={name: Restarts(engine, 2.0) for name, engine in named.items()})
         url = house.enter_context(serving(app))

@@ -61,4 +61,5 @@ def household(titles: list[tuple[str, Health]]) -> str:
         return "The engines have not all been tried yet."
     if not titles:
         return "No engine is configured."
-    return "The engine is working." if len(titles) == 1 else f"All {len(titles)} engines are working."
+    how_many = {1: "The engine is", 2: "Both engines are"}.get(len(titles), f"All {len(titles)} engines are")
+    return f"{how_many} working."

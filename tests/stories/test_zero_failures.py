@@ -20,7 +20,7 @@ async def live_through(
 ) -> None:
     """Let the crowds work until they are done, while the engine of each wedges again and again."""
     name, details = fault
-    async with asyncio.timeout(110), asyncio.TaskGroup() as life:
+    async with asyncio.timeout(200), asyncio.TaskGroup() as life:
         for crowd in crowds:
             engine = engines[crowd.doing.kind]
             life.create_task(crowd.work(url))
@@ -28,6 +28,7 @@ async def live_through(
             life.create_task(crowd.wedge_now_and_then(url, engine, wedges, wedge))
 
 
+@pytest.mark.timeout(240)  # a hang takes thirteen seconds to be sure of
 @pytest.mark.parametrize(
     ("fault", "details"), [("w1", {}), ("w5", {}), ("w6", {}), ("w8", {"after": 0}), ("w11", {})]
 )
