@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 IN := .venv/bin
-PACKAGES := ffmpeg libsox-fmt-all nginx-light nodejs npm sox wrk
+PACKAGES := dbus docker.io ffmpeg libsox-fmt-all nginx-light nodejs npm openssh-server polkitd sox systemd wrk
 
 .PHONY: help
 help: ## List these commands
@@ -45,6 +45,7 @@ system-packages: ## What the tests with real parts need (Debian, Ubuntu; as root
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
 	command -v node >/dev/null && missing=$${missing/ nodejs/}; \
 	command -v npm >/dev/null && missing=$${missing/ npm/}; \
+	command -v dockerd >/dev/null && missing=$${missing/ docker.io/}; \
 	[ -z "$$missing" ] || { $$sudo apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; }
 

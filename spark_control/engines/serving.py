@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -87,5 +88,6 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, signal.SIG_DFL)
+            # Not SIG_DFL, which the kernel does not carry out for the first process of a container.
+            signal.signal(signum, lambda number, _: os._exit(128 + number))
         yield

@@ -229,6 +229,7 @@ class Replay(Generic[DialectT]):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(left):
                         await turn
+                self._waiting.pop(turn, None)
         except GatewayError:
             self._count(first, "failed")
             raise
