@@ -73,6 +73,8 @@ class DeepHealth:
     async def run_forever(self) -> None:
         """A canary now, then whenever one is due, until cancelled."""
         try:
+            for care in self._cares.values():
+                await care.take_machine_back()
             while True:
                 try:
                     await self._tick()
@@ -97,7 +99,7 @@ class DeepHealth:
 
     async def restart(self, name: str, *, force: bool) -> None:
         """Restart it for a person; returns once that is under way. Raises KeyError, and Conflict if it may not be."""
-        await self._cares[name].restart(force=force)
+        self._cares[name].restart(force=force)
 
     async def set_maintenance(self, name: str, *, on: bool) -> None:
         """While in maintenance it is watched, and neither restarted nor paged about. Raises KeyError."""

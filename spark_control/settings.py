@@ -63,7 +63,8 @@ class RestartSettings(Section):
     """A program and its arguments, run without a shell. Exit status 0 means that it has restarted the engine."""
 
     timeout: float = Field(default=120, gt=0, le=3600)
-    """Seconds that the restart itself may take, without the loading of the model that follows."""
+    """Seconds that the restart itself may take, without the loading of the model that follows; Docker gets 40 at
+    least, ten of which are the container's to end by itself."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> RestartSettings:

@@ -20,7 +20,7 @@ from spark_control.evidence import Evidence
 from spark_control.settings import DeepHealthSettings
 from spark_control.store import Store, StoreError
 from spark_control.store.records import Stamp
-from spark_control.supervision.budget import RestartBudget
+from spark_control.supervision.budget import RestartBudget, age
 from spark_control.supervision.chronicle import Chronicle
 from spark_control.supervision.forecast import recovery, rest
 from spark_control.supervision.lane import Flight, Lane
@@ -64,6 +64,7 @@ _OLD_NEWS = 1.0
 _LAST_WORDS = 1.0
 """Seconds for answers under way when the engine is about to be restarted."""
 
+_WATCHER = "watcher"
 _STRIKES = 2
 _INCIDENTS = 20
 """Of an engine, that are looked through for such as an earlier gateway left open."""
@@ -146,13 +147,21 @@ class Care:
         interrupted = [row for row in store.restarts(self.name) if row.outcome is None]
         for row in interrupted:
             store.restart_ended(row.id, "interrupted", None)
-        if interrupted:
+        youngest = min((age(row.at, now) for row in interrupted), default=math.inf)
+        if youngest < self.health.grace:
             self.health = self.health.resumed(now)
-            self._restart_began = self._house.clock()
+            self._restart_began = self._house.clock() - youngest
             self.chronicle.happened(
                 "suspected", "the gateway ended while it was being restarted", self.health.state.value
             )
         self._show()
+
+    async def take_machine_back(self) -> None:
+        """Go on keeping other engines of the machine from a restart while this one is loading."""
+        if self.under_restart and not self._holds_machine:
+            await self._house.machines[self._machine].acquire()
+            self._holds_machine = True
+            self.look_after()
 
     def close_old_incidents(self) -> None:
         """Those that were open when an earlier gateway ended."""
@@ -228,17 +237,14 @@ class Care:
         assert self._judged is not None  # noqa: S101 (_begin made it)
         return self._judged
 
-    async def restart(self, *, force: bool) -> None:
-        """Restart it because a person wants it. Returns once that is under way; raises Conflict where it may not be."""
+    def restart(self, *, force: bool) -> None:
+        """Restart it because a person wants it. Raises Conflict where it may not be."""
         now = self._house.stamp()
         left = self.health.budget.remaining(now)
         self._refuse_restart(force or left > 0, now)
         beyond = "" if left else "beyond the budget"
         self.health, action = self.health.restarting("a person asked for it", now)
         self._restart_began = self._house.clock()
-        while self._caring and not self._caring.done():  # another may begin while this one ends
-            self._caring.cancel()
-            await asyncio.wait([self._caring])
         self._begin(action, who="person, forced" if beyond else "person")
         self._changed("asked to restart", beyond)
         self.chronicle.serious("", "a person asked for a restart")
@@ -268,17 +274,31 @@ class Care:
             message = f"{self.name} has had its {budget.limit} restarts; the next is free in {minutes} min."
             raise Conflict(f"{message} --force restarts it all the same.", code="budget_spent")
 
-    def _begin(self, action: Action, who: str = "watcher") -> None:
-        self._judged = asyncio.get_running_loop().create_future()
-        self._caring = asyncio.create_task(self._care(action, who, self._judged))
+    def _begin(self, action: Action, who: str = _WATCHER) -> None:
+        """Take care of it, in the place of whoever does so now."""
+        judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        caring = asyncio.create_task(self._care(action, who, judged, self._caring))
+        # Even of care that ends before it has begun.
+        caring.add_done_callback(lambda _: None if judged.done() else judged.set_result(None))
+        self._judged, self._caring = judged, caring
 
-    async def _care(self, action: Action, who: str, judged: asyncio.Future[None]) -> None:
-        """One action after another, until it needs none."""
+    async def _care(
+        self,
+        action: Action,
+        who: str,
+        judged: asyncio.Future[None],
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        """One action after another, until it needs none; once the care `before` this one has ended."""
+        if before and not before.done():
+            before.cancel()
+            await asyncio.wait([before])
         try:
             while action is not None or self.health.state not in SETTLED:
                 probed = isinstance(action or Probe(), Probe)
                 try:
                     action = await self._carry_out(action or Probe(1.0), who)
+                    who = _WATCHER
                 except Exception:  # a surprise today must not mean that nobody looks after it again
                     log.exception("watcher stumbled", upstream=self.name)
                     stuck = self.health.state is State.RESTARTING
@@ -287,8 +307,6 @@ class Care:
                     judged.set_result(None)
         finally:
             self._let_machine_go()
-            if not judged.done():
-                judged.set_result(None)
 
     async def _carry_out(self, action: Action, who: str) -> Action:
         match action:
@@ -345,11 +363,14 @@ class Care:
             asked = self._house.clock()
             await self._house.machines[self._machine].acquire()
             self._holds_machine = True
-            if self.health.maintenance or self._house.clock() - asked > _OLD_NEWS:
-                self.health = self.health.not_begun()
-                self._changed("", "")
-                return Probe()
+            if who == _WATCHER and self._house.clock() - asked > _OLD_NEWS:
+                return self._look_again()
+        for flight in list(self.lane.flights):
+            flight.abort()
+        await self._let_finish()
         await self._end_restart("not healthy in time")
+        if who == _WATCHER and self.health.maintenance:
+            return self._look_again()
         at = self._house.stamp()
         self.health = replace(self.health, budget=self.health.budget.restamped(at))
         try:
@@ -362,9 +383,9 @@ class Care:
         self._restart_began = self._house.clock()
         self.chronicle.restarted()
         self._changed("restarting", f"{restarter.kind} {restarter.what}: {reason}")
-        for flight in list(self.lane.flights):
-            flight.abort()
-        await self._let_finish()
+        if who == _WATCHER and self.health.maintenance:  # which may have begun while it was written down
+            await self._end_restart("not done: maintenance")
+            return self._feed(NotRestarted("it is in maintenance"))
         try:
             await restarter.restart()
         except Exception as exc:  # whatever it was, the engine still needs its care
@@ -373,6 +394,12 @@ class Care:
             await self._end_restart(f"failed: {why}")
             return self._feed(NotRestarted(why))
         return self._feed(Restarted())
+
+    def _look_again(self) -> Action:
+        """Take back a restart that has not begun: things may have changed."""
+        self.health = self.health.not_begun()
+        self._changed("", "")
+        return Probe()
 
     async def _let_finish(self) -> None:
         """Give answers that have begun a moment to end: nobody can send them again."""
@@ -394,8 +421,8 @@ class Care:
             self._restart_began = self._house.clock()
         if isinstance(event, Failed):
             self._convict()
-        cleared = self.health.open and (isinstance(event, Passed) or before.state is State.SUSPECTED)
-        if cleared and self.health.state is not State.SUSPECTED:
+        sound = self.health.state in (State.UNKNOWN, State.HEALTHY)
+        if sound and (isinstance(event, Passed) or self.health.state is not before.state):
             self.lane.cleared += 1
             self._accused = self._accusation = None
         if self.health.state is not before.state or isinstance(event, Passed | Failed):

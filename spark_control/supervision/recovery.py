@@ -203,7 +203,8 @@ class Health:
 
     def resumed(self, now: Stamp) -> Health:
         """As it is when a gateway starts while an engine may still be loading: in its grace period."""
-        return replace(self, grace_until=now.since_boot + self.grace)
+        loading = replace(self, state=State.LOADING, restarted_at=now.since_boot)
+        return replace(loading, grace_until=now.since_boot + self.grace)
 
     def _healthy(self) -> Health:
         kept = Health(self.budget, self.grace, self.restartable, self.maintenance)

@@ -145,16 +145,22 @@ def test_who_gives_up_waiting_stands_in_nobodys_way() -> None:
     assert on_a_street(life).came[:2] == ["ordinary", "behind"]
 
 
-def test_who_gives_up_in_the_moment_the_way_is_free_hands_it_on() -> None:
+@pytest.mark.parametrize("first", ["goes", "gives up"])
+@pytest.mark.parametrize("suspect", [SUSPECT, ORDINARY])
+def test_who_gives_up_in_the_moment_the_way_is_free_hands_it_on(first: str, suspect: bool) -> None:
     async def life(street: Street) -> None:
         lane = street.lane
-        first = await lane.enter(work())
-        leaving = asyncio.create_task(street.visit("leaving", suspect=SUSPECT))
-        after = asyncio.create_task(street.visit("after", suspect=SUSPECT))
+        there = await lane.enter(work(SUSPECT))
+        leaving = asyncio.create_task(street.visit("leaving", suspect=suspect))
+        after = asyncio.create_task(street.visit("after", suspect=suspect))
         behind = asyncio.create_task(street.visit("behind"))
         await asyncio.sleep(1)
-        lane.leave(first)  # the way is promised to the suspect…
-        leaving.cancel()  # …who will never go it
+        if first == "goes":
+            lane.leave(there)  # the way is promised to one who will never go it
+            leaving.cancel()
+        else:
+            leaving.cancel()  # who has given up stands there still
+            lane.leave(there)
         await asyncio.wait_for(after, 2)
         await asyncio.wait_for(behind, 2)
 

@@ -232,6 +232,35 @@ def test_an_engine_gets_the_same_work_at_most_twice() -> None:
     assert with_engines(life, FIRST).engines[FIRST].executed == {"work": 2}
 
 
+def test_it_gets_no_third_time_while_another_engine_is_waited_for() -> None:
+    async def life(house: Household) -> None:
+        house.close(SECOND)
+        house.engines[FIRST].fails = iter([broken()] * 9)
+        waiting = asyncio.create_task(house.take(house.work(patience=900)))
+        for _ in range(5):
+            await asyncio.sleep(10)
+            house.open(FIRST)
+        assert not waiting.done()
+        house.open(SECOND)
+        assert await waiting == "work by second"
+
+    assert with_engines(life).engines[FIRST].executed == {"work": 2}
+
+
+def test_who_waits_to_be_alone_at_an_engine_that_closes_meanwhile_does_not_go_there() -> None:
+    async def life(house: Household) -> None:
+        house.engines[FIRST].fails = iter([broken()])
+        house.lanes[FIRST].struck = {"odd"}
+        asked = [asyncio.create_task(house.take(house.work(each), each)) for each in ("plain", "odd")]
+        await asyncio.sleep(10)
+        assert house.engines[FIRST].given == ["plain"]
+        assert house.lanes[FIRST].held == 2
+        house.open(FIRST)
+        await asyncio.gather(*asked)
+
+    assert with_engines(life, FIRST).engines[FIRST].alone == ["plain", "odd"]
+
+
 def test_work_that_an_engine_never_took_is_not_work_that_it_failed() -> None:
     async def life(house: Household) -> None:
         house.engines[FIRST].fails = iter([refused() for _ in range(5)])
