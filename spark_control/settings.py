@@ -59,7 +59,7 @@ class RestartSettings(Section):
     host: str = Field(default="unix:///var/run/docker.sock", pattern=r"^(unix:///|tcp://|http://)[!-~]+$")
     """Where Docker's API is: its socket, or a socket proxy such as `tcp://127.0.0.1:2375`."""
 
-    command: list[str] | None = Field(default=None, min_length=1)
+    command: list[Annotated[str, Field(pattern=r"^[^\x00]*$")]] | None = Field(default=None, min_length=1)
     """A program and its arguments, run without a shell. Exit status 0 means that it has restarted the engine."""
 
     timeout: float = Field(default=120, gt=0, le=3600)
