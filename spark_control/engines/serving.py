@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -88,6 +89,11 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         for signum in (signal.SIGINT, signal.SIGTERM):
-            # Not SIG_DFL, which the kernel does not carry out for the first process of a container.
-            signal.signal(signum, lambda number, _: os._exit(128 + number))
+            signal.signal(signum, _die)
         yield
+
+
+def _die(signum: int, _: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+    os._exit(128 + signum)  # still here: the first process of a container, which no signal kills
