@@ -9,7 +9,6 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,13 +17,14 @@ import structlog
 from spark_control.errors import Conflict
 from spark_control.evidence import Evidence
 from spark_control.settings import DeepHealthSettings
-from spark_control.store import Store, StoreError
+from spark_control.store import Store
 from spark_control.store.records import Stamp
-from spark_control.supervision.budget import RestartBudget, age
+from spark_control.supervision.attempts import Attempts
+from spark_control.supervision.budget import RestartBudget
 from spark_control.supervision.chronicle import Chronicle
-from spark_control.supervision.forecast import recovery, rest
 from spark_control.supervision.lane import Flight, Lane
 from spark_control.supervision.outlooks import outlook
+from spark_control.supervision.poison import Poison
 from spark_control.supervision.probes import Canary, Probed, describe, probe
 from spark_control.supervision.recovery import (
     SETTLED,
@@ -45,6 +45,7 @@ from spark_control.supervision.recovery import (
     Tell,
 )
 from spark_control.supervision.restarters import Restarter, RestartFailed
+from spark_control.supervision.timeline import told
 from spark_control.supervision.wedge import Verdict, verdict
 
 log = structlog.get_logger()
@@ -65,11 +66,8 @@ _LAST_WORDS = 1.0
 """Seconds for answers under way when the engine is about to be restarted."""
 
 _WATCHER = "watcher"
-_STRIKES = 2
 _INCIDENTS = 20
 """Of an engine, that are looked through for such as an earlier gateway left open."""
-
-_POISONED_FOR = 24 * 3600.0
 
 
 @dataclass(slots=True)
@@ -122,16 +120,13 @@ class Care:
         self._ready = ready
         self._page = page
         self._on_change = on_change
-        self._measured: list[float] = []
+        self._attempts = Attempts(lane.name, house.store, house.clock)
+        self._poison = Poison(lane, house.store, lambda: house.stamp().wall)
         self._caring: asyncio.Task[None] | None = None
         self._judged: asyncio.Future[None] | None = None
         self._suspected_at = -math.inf
         self._shown = self.health.state
-        self._restart_row: int | None = None
-        self._restart_began = 0.0
         self._holds_machine = False
-        self._accused: Flight | None = None
-        self._accusation: tuple[str, int] | None = None
 
     def remember(self) -> None:
         """Take up what an earlier gateway left: spent restarts, a restart that was under way, quarantined inputs."""
@@ -141,16 +136,10 @@ class Care:
             budget=replace(self.health.budget, spent=store.spent(self.name)),
             maintenance=self.name in store.maintenance(),
         )
-        self._measured = store.recovery_seconds(self.name)
         self.forget_old_poison()
         self.close_old_incidents()
-        interrupted = [row for row in store.restarts(self.name) if row.outcome is None]
-        for row in interrupted:
-            store.restart_ended(row.id, "interrupted", None)
-        youngest = min((age(row.at, now) for row in interrupted), default=math.inf)
-        if youngest < self.health.grace:
+        if self._attempts.remember(now) < self.health.grace:
             self.health = self.health.resumed(now)
-            self._restart_began = self._house.clock() - youngest
             self.chronicle.happened(
                 "suspected", "the gateway ended while it was being restarted", self.health.state.value
             )
@@ -172,9 +161,7 @@ class Care:
 
     def forget_old_poison(self) -> None:
         """Read anew which inputs the engine is spared."""
-        store, wall = self._house.store, self._house.stamp().wall
-        self.lane.quarantined = store.quarantined(self.name, wall)
-        self.lane.struck = set(store.strikes(self.name, wall - _POISONED_FOR))
+        self._poison.refresh()
 
     def keep_time(self) -> None:
         """Let those who come now see when it should be back, which changes while it takes longer than it ever did."""
@@ -202,25 +189,21 @@ class Care:
             return False
         if self.health.open:
             if self.health.state is not State.SUSPECTED:
-                self._accused, self._accusation = (flight if self.lane.was_alone(flight) else None), None
+                self._poison.trouble_began(flight)
             self._suspected_at = self._house.clock()
             self._feed(Suspected(means, describe(evidence)))
             self.look_after()
-        return self._accused is flight
+        return self._poison.is_accused(flight)
 
     def accused(self, flight: Flight, fingerprint: str, strikes: int) -> None:
         """The engine had nothing else when it failed. It counts once a canary has failed too."""
-        if self._accused is not flight:
-            return  # long over: to know its fingerprint took longer than the cure
-        self._accusation = (fingerprint, strikes)
+        self._poison.accuse(flight, fingerprint, strikes)
         if self.health.failures or self.under_restart:
             self._convict()
 
     def absolved(self, fingerprint: str) -> None:
-        """What was alone there at a wedge has been done well since, so the wedge was not its fault."""
-        self.lane.struck.discard(fingerprint)
-        with suppress(StoreError):
-            self._house.store.absolve(self.name, fingerprint)
+        """What was alone there at a wedge has been done well since."""
+        self._poison.absolve(fingerprint)
 
     def succeeded(self, flight: Flight) -> None:
         """A live request got its answer."""
@@ -244,7 +227,7 @@ class Care:
         self._refuse_restart(force or left > 0, now)
         beyond = "" if left else "beyond the budget"
         self.health, action = self.health.restarting("a person asked for it", now)
-        self._restart_began = self._house.clock()
+        self._attempts.decided()
         self._begin(action, who="person, forced" if beyond else "person")
         self._changed("asked to restart", beyond)
         self.chronicle.serious("", "a person asked for a restart")
@@ -333,10 +316,8 @@ class Care:
                 probed = replace(probed, outcome=Inconclusive(probed.detail))
         self.probed, self.probed_at = probed, self._house.clock()
         action = self._feed(probed.outcome)
-        if isinstance(probed.outcome, Passed) and self._restart_row is not None:
-            took = self._house.clock() - self._restart_began
-            self._measured = [took, *self._measured]
-            await self._end_restart("healthy", took)
+        if isinstance(probed.outcome, Passed):
+            await self._attempts.healthy()
         return action
 
     def _means_nothing(self, probed: Probed, began: float) -> bool:
@@ -368,30 +349,23 @@ class Care:
         for flight in list(self.lane.flights):
             flight.abort()
         await self._let_finish()
-        await self._end_restart("not healthy in time")
         if who == _WATCHER and self.health.maintenance:
             return self._look_again()
         at = self._house.stamp()
         self.health = replace(self.health, budget=self.health.budget.restamped(at))
-        try:
-            self._restart_row = await asyncio.to_thread(
-                self._house.store.restart_began, self.name, at, reason, who
-            )
-        except StoreError as exc:
-            log.warning("restart not recorded", upstream=self.name, reason=str(exc))
+        if not await self._attempts.begin(at, reason, who):
             return self._feed(NotRestarted("it could not be recorded, so it was not done"))
-        self._restart_began = self._house.clock()
         self.chronicle.restarted()
         self._changed("restarting", f"{restarter.kind} {restarter.what}: {reason}")
         if who == _WATCHER and self.health.maintenance:  # which may have begun while it was written down
-            await self._end_restart("not done: maintenance")
+            await self._attempts.end("not done: maintenance")
             return self._feed(NotRestarted("it is in maintenance"))
         try:
             await restarter.restart()
         except Exception as exc:  # whatever it was, the engine still needs its care
             why = str(exc) if isinstance(exc, RestartFailed) else "the restarter stumbled"
             log.warning("not restarted", upstream=self.name, exc_info=not isinstance(exc, RestartFailed))
-            await self._end_restart(f"failed: {why}")
+            await self._attempts.end(f"failed: {why}")
             return self._feed(NotRestarted(why))
         return self._feed(Restarted())
 
@@ -407,26 +381,20 @@ class Care:
         while self.lane.flights and self._house.clock() < end:  # noqa: ASYNC110 (they end in many places)
             await asyncio.sleep(0.02)
 
-    async def _end_restart(self, outcome: str, seconds: float | None = None) -> None:
-        row, self._restart_row = self._restart_row, None
-        if row is not None:
-            with suppress(StoreError):  # the spend itself is on disk
-                await asyncio.to_thread(self._house.store.restart_ended, row, outcome, seconds)
-
     def _feed(self, event: Event) -> Action:
         """The next health, and everything that follows from it at once."""
         before = self.health
         self.health, action = before.after(event, self._house.stamp())
         if isinstance(action, Restart):
-            self._restart_began = self._house.clock()
+            self._attempts.decided()
         if isinstance(event, Failed):
             self._convict()
         sound = self.health.state in (State.UNKNOWN, State.HEALTHY)
         if sound and (isinstance(event, Passed) or self.health.state is not before.state):
             self.lane.cleared += 1
-            self._accused = self._accusation = None
+            self._poison.trouble_was_nothing()
         if self.health.state is not before.state or isinstance(event, Passed | Failed):
-            self._changed(*_told(event, self.health, before))
+            self._changed(*told(event, self.health, before))
         if isinstance(event, Failed) or not self.health.open:
             self.chronicle.serious(self.health.verdict or "", self.health.reason)
         if self._holds_machine and not self.under_restart:
@@ -453,51 +421,19 @@ class Care:
     def _back_at(self, now: float) -> float | None:
         """When it should work again, by the clock; None if nobody knows."""
         if self.under_restart:
-            left = rest(self._measured, now - self._restart_began)
+            left = self._attempts.rest()
         elif self.health.state is State.WEDGED and self.health.restartable:
-            left = recovery(self._measured)
+            left = self._attempts.usually()
         else:
             left = None
         return None if left is None else now + left
 
     def _convict(self) -> None:
-        """The engine has truly wedged, and had one work alone: that gets a strike, and with two it is quarantined."""
-        if self._accusation is None:
-            return
-        (fingerprint, strikes), self._accusation = self._accusation, None
-        store, wall = self._house.store, self._house.stamp().wall
-        with suppress(StoreError):  # an engine that is not spared an input is still cured of it
-            for _ in range(strikes):
-                store.strike(self.name, fingerprint, wall)
-            if store.strikes(self.name, wall - _POISONED_FOR).get(fingerprint, 0) >= _STRIKES:
-                store.quarantine(self.name, fingerprint, wall + _POISONED_FOR)
-                self.chronicle.happened(
-                    "quarantined", "an input that wedges it every time", self.health.state.value
-                )
-            self.forget_old_poison()
+        if self._poison.convict():
+            what = "an input that wedges it every time"
+            self.chronicle.happened("quarantined", what, self.health.state.value)
 
     def _let_machine_go(self) -> None:
         if self._holds_machine:
             self._holds_machine = False
             self._house.machines[self._machine].release()
-
-
-def _told(event: Event, health: Health, before: Health) -> tuple[str, str]:
-    """What happened, in the words of a timeline."""
-    match event:
-        case Passed():
-            return ("healthy", "a canary passed") if before.state is not State.HEALTHY else ("", "")
-        case Succeeded():
-            return "healthy", "a request succeeded"
-        case Suspected(means, reason):
-            return "suspected" if health.open else "ejected", f"{means}: {reason}"
-        case Failed(means, reason) if health.state is State.GIVEN_UP:
-            return ("given up", health.reason) if before.state is not State.GIVEN_UP else ("", "")
-        case Failed(means, reason):
-            quiet = health.state is State.LOADING and before.state is State.LOADING
-            return ("", "") if quiet else ("canary failed", f"{means}: {reason}")
-        case Restarted():
-            return "restarted", ""
-        case NotRestarted(reason):
-            return "restart failed", reason
-    return "turned away", event.reason

@@ -574,3 +574,20 @@ def test_the_watchers_own_restart_after_a_persons_is_told_as_its_own(house: Hous
     house.loop.run_until_complete(house.deep_health.restart("parakeet", force=False))
     house.loop.run_for(90)
     assert [row.who for row in house.store.restarts("parakeet")] == ["watcher", "person"]
+
+
+def test_two_engines_whose_restarts_were_interrupted_are_both_looked_after_at_once(house: Household) -> None:
+    first, second = house.engines.values()
+    first.canary_gets, first.heals = "sticky", False
+    house.ask(house.deep_health.run_one(first.name))
+    house.loop.run_for(0.11)
+    first.canary_gets = "busy"
+    second.canary_gets, second.takes = "sticky", 5.0
+    house.ask(house.deep_health.run_one(second.name))
+    house.loop.run_for(3)
+    assert [row.outcome for name in NAMES for row in house.store.restarts(name)] == [None, None]
+    house.kill(0)
+    first.canary_gets, second.canary_gets = "refused", "passes"
+    house.start()
+    house.loop.run_for(5)
+    assert house.cares[second.name].health.state is State.HEALTHY
