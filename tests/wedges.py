@@ -105,9 +105,9 @@ Doing = Transcribing | Speaking
 
 @contextmanager
 def household(
-    folder: Path, kinds: Sequence[str], **upstream: Any
+    folder: Path, kinds: Sequence[str], *, restart_takes: float = 2.0, **upstream: Any
 ) -> Iterator[tuple[str, list[SupervisedEngine]]]:
-    """A gateway and real engine processes behind it, each with a restart that takes two seconds.
+    """A gateway and real engine processes behind it, each with a restart that takes `restart_takes` seconds.
 
     The engines are named `parakeet-0`, `magpie-1` and so on, and have the settings `upstream`.
     """
@@ -120,7 +120,9 @@ def household(
             for name, each in named.items()
         }
         settings = Settings(upstreams=upstreams, deep_health={"restart_limit": 100})
-        app = create_app(settings, restarters={name: Restarts(engine, 2.0) for name, engine in named.items()})
+        app = create_app(
+            settings, restarters={name: Restarts(engine, restart_takes) for name, engine in named.items()}
+        )
         url = house.enter_context(serving(app))
         eventually(lambda: all(each["state"] == "healthy" for each in upstreams_of(url)), within=30)
         yield url, engines
@@ -166,13 +168,12 @@ class Crowd:
                 self.answers.right += 1
 
     async def wedge_now_and_then(
-        self, url: str, engine: SupervisedEngine, times: int, wedge: Callable[[], None]
+        self, url: str, engine: SupervisedEngine, wedges: Sequence[Callable[[], None]]
     ) -> None:
-        """Wedge the engine `times` times, each time when all that were held by the last one are answered."""
-        for turn in range(1, times + 1):
-            while self.answered < self._each * self._clients * turn // (times + 1) or not await self._calm(
-                url
-            ):
+        """Have the engine wedge, each time when all that were held by the last one are answered."""
+        for turn, wedge in enumerate(wedges, 1):
+            enough = self._each * self._clients * turn // (len(wedges) + 1)
+            while self.answered < enough or not await self._calm(url):
                 await asyncio.sleep(0.02)
             await asyncio.to_thread(wedge)
             while engine.restarts < turn:

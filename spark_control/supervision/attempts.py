@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -25,19 +24,21 @@ class Attempts:
         self._store = store
         self._clock = clock
         self._row: int | None = None
+        self._adopted = False
+        """Whether an earlier gateway began it, so that its time has not been measured."""
         self._began = clock()
         self._measured: list[float] = []
 
-    def remember(self, now: Stamp) -> float:
-        """Read what earlier gateways left. The age of the youngest restart that one of them did not live to see end."""
+    def remember(self, now: Stamp, young: float) -> bool:
+        """Read what earlier gateways left. Whether one of them did not live to see the end of a `young` restart."""
         self._measured = self._store.recovery_seconds(self._service)
-        interrupted = [row for row in self._store.restarts(self._service) if row.outcome is None]
-        for row in interrupted:
-            self._store.restart_ended(row.id, "interrupted", None)
-        youngest = min((age(row.at, now) for row in interrupted), default=math.inf)
-        if youngest < math.inf:
-            self._began = self._clock() - youngest
-        return youngest
+        for row in self._store.restarts(self._service):
+            if row.outcome is None and self._row is None and age(row.at, now) < young:
+                self._row, self._adopted = row.id, True
+                self._began = self._clock() - age(row.at, now)
+            elif row.outcome is None:
+                self._store.restart_ended(row.id, "interrupted", None)
+        return self._adopted
 
     def decided(self) -> None:
         """One is about to begin, and those who wait for it count from now on."""
@@ -56,7 +57,7 @@ class Attempts:
 
     async def end(self, outcome: str, seconds: float | None = None) -> None:
         """Write down what became of the one under way."""
-        row, self._row = self._row, None
+        row, self._row, self._adopted = self._row, None, False
         if row is not None:
             with suppress(StoreError):  # the spend itself is on disk
                 await asyncio.to_thread(self._store.restart_ended, row, outcome, seconds)
@@ -64,8 +65,9 @@ class Attempts:
     async def healthy(self) -> None:
         """The engine works again, and if that is the doing of a restart it has been measured."""
         if self._row is not None:
-            took = self._clock() - self._began
-            self._measured = [took, *self._measured]
+            took = None if self._adopted else self._clock() - self._began
+            if took is not None:
+                self._measured = [took, *self._measured]
             await self.end("healthy", took)
 
     def usually(self) -> float | None:

@@ -59,6 +59,9 @@ _IDLE = 600.0
 """Seconds without work after which an engine may have unloaded its model."""
 
 _READY = 2.0
+_LONGEST_RESTART = 2 * 3600.0
+"""Seconds after which a restarter is taken to have lost itself; each has its own, shorter limit."""
+
 _OLD_NEWS = 1.0
 """Seconds of waiting for the machine after which an engine is looked at once more before it is restarted."""
 
@@ -138,7 +141,7 @@ class Care:
         )
         self.forget_old_poison()
         self.close_old_incidents()
-        if self._attempts.remember(now) < self.health.grace:
+        if self._attempts.remember(now, self.health.grace):
             self.health = self.health.resumed(now)
             self.chronicle.happened(
                 "suspected", "the gateway ended while it was being restarted", self.health.state.value
@@ -147,9 +150,11 @@ class Care:
 
     async def take_machine_back(self) -> None:
         """Go on keeping other engines of the machine from a restart while this one is loading."""
-        if self.under_restart and not self._holds_machine:
-            await self._house.machines[self._machine].acquire()
+        machine = self._house.machines[self._machine]
+        if self.under_restart and not self._holds_machine and not machine.locked():
+            await machine.acquire()
             self._holds_machine = True
+        if self.under_restart:
             self.look_after()
 
     def close_old_incidents(self) -> None:
@@ -361,7 +366,8 @@ class Care:
             await self._attempts.end("not done: maintenance")
             return self._feed(NotRestarted("it is in maintenance"))
         try:
-            await restarter.restart()
+            async with asyncio.timeout(_LONGEST_RESTART):
+                await restarter.restart()
         except Exception as exc:  # whatever it was, the engine still needs its care
             why = str(exc) if isinstance(exc, RestartFailed) else "the restarter stumbled"
             log.warning("not restarted", upstream=self.name, exc_info=not isinstance(exc, RestartFailed))

@@ -2,7 +2,8 @@
 
     event                while                      becomes      action
     -------------------  -------------------------  -----------  ----------------------------------------
-    Passed               any                        healthy      Tell, if a person had been called
+    Passed, Failed       restarting                 (same)       -
+    Passed               any other                  healthy      Tell, if a person had been called
     Succeeded            suspected                  healthy      -
     Suspected sticky…    open                       wedged       Probe: no request until a canary passes
     Suspected unknown…   open                       suspected    Probe: requests go on meanwhile
@@ -173,6 +174,8 @@ class Health:
     def after(self, event: Event, now: Stamp) -> tuple[Health, Action]:
         """The health after `event`, and the action it calls for."""
         match event:
+            case Passed() | Failed() if self.state is State.RESTARTING:
+                return self, None  # a canary that was on its way when the restart began
             case Passed():
                 return self._healthy(), Tell() if self.paged else None
             case Succeeded():
@@ -237,8 +240,6 @@ class Health:
         return unknown, None
 
     def _failed(self, seen: Failed, now: Stamp) -> tuple[Health, Action]:
-        if self.state is State.RESTARTING:
-            return self, None  # a canary that was on its way when the restart began
         verdict = (
             self.verdict
             if self.verdict in _TOLD_BY_TEXT and seen.verdict not in _TOLD_BY_TEXT

@@ -29,7 +29,7 @@ def incident(url: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("fault", ["w1", "w2", "w3", "w4", "w5", "w6", "w7", "w9", "w12"])
 def test_a_wedge_costs_a_few_seconds(tmp_path: Path, fault: str) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         engine.wedge(fault)
         answer = hear(url)
 
@@ -42,7 +42,7 @@ def test_a_wedge_costs_a_few_seconds(tmp_path: Path, fault: str) -> None:
 
 
 def test_a_failure_that_passes_by_itself_costs_a_canary_and_no_restart(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         engine.wedge("w5", requests=1)
         answer = hear(url)
 
@@ -52,7 +52,7 @@ def test_a_failure_that_passes_by_itself_costs_a_canary_and_no_restart(tmp_path:
 
 
 def test_an_engine_that_somebody_else_is_starting_again_is_waited_for(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         engine.kill()
         threading.Timer(1.5, engine.start).start()
         answer = hear(url)
@@ -62,7 +62,7 @@ def test_an_engine_that_somebody_else_is_starting_again_is_waited_for(tmp_path: 
 
 
 def test_one_without_patience_is_told_at_once_when_to_come_back(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         engine.wedge("w1")
         first = hear(url, **{"x-spark-patience": "0"})
         again = hear(url, **{"x-spark-patience": "0"})
@@ -77,7 +77,7 @@ def test_one_without_patience_is_told_at_once_when_to_come_back(tmp_path: Path) 
 
 
 def test_one_who_leaves_is_held_no_longer(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         engine.wedge("w1")
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{url}/v1/audio/transcriptions", files={"file": ("a.wav", RECORDING)}, timeout=0.5)
@@ -87,7 +87,7 @@ def test_one_who_leaves_is_held_no_longer(tmp_path: Path) -> None:
 
 
 def test_no_words_for_audible_sound_are_passed_on_and_ask_for_one_canary(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         canaries = len(engine.executions(canaries=True))
         engine.wedge("w10", requests=4)
         for _ in range(4):
@@ -99,7 +99,7 @@ def test_no_words_for_audible_sound_are_passed_on_and_ask_for_one_canary(tmp_pat
 
 
 def test_an_engine_in_maintenance_is_left_alone(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         name = upstreams_of(url)[0]["name"]
         httpx.post(f"{url}/api/upstreams/{name}/maintenance", json={"on": True}).raise_for_status()
         engine.wedge("w1")

@@ -47,7 +47,7 @@ def times_executed(engine: SupervisedEngine, sound: bytes) -> int:
 
 
 def test_a_poison_file_costs_two_wedges_and_is_then_answered_without_the_engine(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         innocents = [Innocent(url, number) for number in range(4)]
         for each in innocents:
             each.start()
@@ -69,7 +69,7 @@ def test_a_poison_file_costs_two_wedges_and_is_then_answered_without_the_engine(
 
 
 def test_it_is_known_by_its_sound_whatever_it_is_packed_in(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5) as (url, (engine,)):
         hear(url, POISON)
         packed = recording("flac", "flac", 16_000, "mono", POISON[44:])
         assert hear(url, packed, "a.flac").json()["error"]["code"] == "poison_input"
@@ -78,7 +78,7 @@ def test_it_is_known_by_its_sound_whatever_it_is_packed_in(tmp_path: Path) -> No
 
 def test_a_poison_text_likewise(tmp_path: Path) -> None:
     body = {"model": "tts-1", "voice": "alloy", "response_format": "wav", "input": f"Please, {MARKER_WORDS}."}
-    with household(tmp_path, ["magpie"]) as (url, (engine,)):
+    with household(tmp_path, ["magpie"], restart_takes=0.5) as (url, (engine,)):
         answers = [httpx.post(f"{url}/v1/audio/speech", json=body, timeout=60) for _ in range(3)]
 
         assert [answer.json()["error"]["code"] for answer in answers[1:]] == ["poison_input"] * 2
@@ -88,7 +88,7 @@ def test_a_poison_text_likewise(tmp_path: Path) -> None:
 
 def test_an_mp3_that_the_engine_does_not_bear_as_it_is_goes_decoded_from_then_on(tmp_path: Path) -> None:
     mp3 = recording("mp3", "libmp3lame", 16_000, "mono", wav(1.0)[44:])
-    with household(tmp_path, ["parakeet"], accepts=["mp3"]) as (url, (engine,)):
+    with household(tmp_path, ["parakeet"], restart_takes=0.5, accepts=["mp3"]) as (url, (engine,)):
         answers = [hear(url, mp3, "a.mp3") for _ in range(3)]
 
         assert [answer.status_code for answer in answers] == [200] * 3
@@ -98,7 +98,7 @@ def test_an_mp3_that_the_engine_does_not_bear_as_it_is_goes_decoded_from_then_on
 
 
 def test_with_a_second_engine_the_first_is_spared_and_the_second_answers(tmp_path: Path) -> None:
-    with household(tmp_path, ["parakeet", "parakeet"]) as (url, (first, second)):
+    with household(tmp_path, ["parakeet", "parakeet"], restart_takes=0.5) as (url, (first, second)):
         httpx.post(f"{second.url}/control/fault", json={"trigger": "none"})
         answers = [hear(url, POISON) for _ in range(4)]
 
