@@ -250,7 +250,8 @@ def pointing_to(path: bytes, whole: bytes) -> bytes:
     """The QuickTime file `whole` with an alias to `path` in place of its note that its samples are its own."""
     entry = whole.index(b"dref") + 12
     size = int.from_bytes(whole[entry : entry + 4], "big")
-    alias = b"alis" + bytes(4 + 150) + struct.pack(">HH", 2, len(path)) + path + b"\xff\xff\0\0"
+    even = path + bytes(len(path) % 2)
+    alias = b"alis" + bytes(4 + 150) + struct.pack(">HH", 2, len(path)) + even + b"\xff\xff\0\0"
     alias = struct.pack(">I", len(alias) + 4) + alias
     file = bytearray(whole[:entry] + alias + whole[entry + size :])
     for box in (b"moov", b"trak", b"mdia", b"dinf", b"dref"):
