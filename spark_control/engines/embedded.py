@@ -13,7 +13,9 @@ import importlib.util
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -45,11 +47,12 @@ def missing_extra() -> str | None:
 
 
 class EmbeddedEngine:
-    """One engine process and the socket it answers on. It is its own restarter."""
+    """One engine process and the socket it answers on."""
 
     def __init__(self, kind: str, *, faults: bool = False) -> None:
         self.kind_of_engine = kind
-        self.kind = "process"
+        self.fault_file: Path | None = None
+        """Where its fault switch keeps what outlives a restart."""
         self.what = f"embedded {kind} engine"
         self._faults = faults
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -105,6 +108,7 @@ class EmbeddedEngine:
     async def _spawn(self, lifeline: int) -> None:
         command = [sys.executable, "-m", "spark_control", "engine", self.kind_of_engine]
         command += ["--faults"] if self._faults else []
+        command += ["--fault-file", str(self.fault_file)] if self.fault_file else []
         inherited = (self._socket.fileno(), lifeline)
         self.process = await asyncio.create_subprocess_exec(
             *command,
@@ -170,8 +174,11 @@ class EmbeddedEngines:
 
     def __init__(self, kinds: Sequence[str], *, faults: bool = False) -> None:
         self.engines = [EmbeddedEngine(kind, faults=faults) for kind in kinds]
+        self._folder = tempfile.TemporaryDirectory(prefix="spark-control-") if faults else None
 
     async def __aenter__(self) -> EmbeddedEngines:
+        for engine in self.engines:
+            engine.fault_file = Path(self._folder.name, engine.kind_of_engine) if self._folder else None
         # The gateway holds the write end; the kernel closes it however the gateway ends.
         self._read_end, self._write_end = os.pipe()
         for engine in self.engines:
@@ -184,6 +191,8 @@ class EmbeddedEngines:
         await asyncio.gather(*(engine.stop() for engine in self.engines))
         os.close(self._read_end)
         os.close(self._write_end)
+        if self._folder:
+            self._folder.cleanup()
 
     async def ready(self) -> None:
         await asyncio.gather(*(engine.ready() for engine in self.engines))
