@@ -100,11 +100,11 @@ async def serve(
 def upstreams_of(engines: EmbeddedEngines) -> dict[str, UpstreamSettings]:
     """The settings under which the gateway finds its own engines."""
     return {
-        engine.kind_of_engine: UpstreamSettings.model_validate(
+        engine.kind: UpstreamSettings.model_validate(
             {
-                "kind": engine.kind_of_engine,
+                "kind": engine.kind,
                 "url": engine.url,
-                "model": EMBEDDED_MODELS[engine.kind_of_engine],
+                "model": EMBEDDED_MODELS[engine.kind],
                 "deep_health": {"startup_grace": _EMBEDDED_GRACE},
             }
         )
@@ -114,7 +114,7 @@ def upstreams_of(engines: EmbeddedEngines) -> dict[str, UpstreamSettings]:
 
 def restarters_of(engines: EmbeddedEngines) -> dict[str, Restarter]:
     """The way to restart each of the gateway's own engines."""
-    return {engine.kind_of_engine: ProcessRestarter(engine) for engine in engines.engines}
+    return {engine.kind: ProcessRestarter(engine) for engine in engines.engines}
 
 
 async def _run(app: FastAPI, lifecycle: Lifecycle, listening: socket.socket, drain: float) -> None:

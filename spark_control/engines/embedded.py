@@ -50,7 +50,7 @@ class EmbeddedEngine:
     """One engine process and the socket it answers on."""
 
     def __init__(self, kind: str, *, faults: bool = False) -> None:
-        self.kind_of_engine = kind
+        self.kind = kind
         self.fault_file: Path | None = None
         """Where its fault switch keeps what outlives a restart."""
         self.what = f"embedded {kind} engine"
@@ -106,7 +106,7 @@ class EmbeddedEngine:
             await _end(self.process, _LAST_WORDS)
 
     async def _spawn(self, lifeline: int) -> None:
-        command = [sys.executable, "-m", "spark_control", "engine", self.kind_of_engine]
+        command = [sys.executable, "-m", "spark_control", "engine", self.kind]
         command += ["--faults"] if self._faults else []
         command += ["--fault-file", str(self.fault_file)] if self.fault_file else []
         inherited = (self._socket.fileno(), lifeline)
@@ -132,7 +132,7 @@ class EmbeddedEngine:
             if not self._at_once.is_set():
                 log.warning(
                     "embedded engine died",
-                    engine=self.kind_of_engine,
+                    engine=self.kind,
                     exit_code=code,
                     starting_again_in=pause,
                 )
@@ -152,7 +152,7 @@ class EmbeddedEngine:
             await self._spawn(lifeline)
         except OSError as exc:  # out of memory or processes, say: it may pass
             failure = exc
-            log.warning("embedded engine not started", engine=self.kind_of_engine, reason=str(exc))
+            log.warning("embedded engine not started", engine=self.kind, reason=str(exc))
         # Whoever asked up to now gets this start.
         self._at_once.clear()
         started, self._next_start = self._next_start, asyncio.get_running_loop().create_future()
@@ -178,7 +178,7 @@ class EmbeddedEngines:
 
     async def __aenter__(self) -> EmbeddedEngines:
         for engine in self.engines:
-            engine.fault_file = Path(self._folder.name, engine.kind_of_engine) if self._folder else None
+            engine.fault_file = Path(self._folder.name, engine.kind) if self._folder else None
         # The gateway holds the write end; the kernel closes it however the gateway ends.
         self._read_end, self._write_end = os.pipe()
         for engine in self.engines:

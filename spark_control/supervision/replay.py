@@ -13,6 +13,7 @@ goes there alone; no answer reaches anybody but its asker.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
@@ -311,8 +312,6 @@ def _when(outlook: Outlook, rest: float | None) -> str:
         return "Its owner has to look after it."
     if rest is None:
         return "Try again in about a minute."
-    return (
-        f"It should be back in about {retry_after(rest)} seconds."
-        if rest <= LONGEST_PROMISE
-        else (f"It should be back in about {round(rest / 60)} minutes.")
-    )
+    if rest > LONGEST_PROMISE:
+        return f"It should be back in about {math.ceil(rest / 60)} minutes."
+    return f"It should be back in about {retry_after(rest)} seconds."

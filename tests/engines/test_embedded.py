@@ -55,7 +55,7 @@ def test_it_says_what_it_is():
     async def story():
         async with EmbeddedEngines(["magpie"]) as engines:
             (engine,) = engines.engines
-            return engine.what, engine.kind_of_engine
+            return engine.what, engine.kind
 
     assert asyncio.run(story()) == ("embedded magpie engine", "magpie")
 
