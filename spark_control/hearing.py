@@ -101,7 +101,7 @@ class Hearing:
         def one(part: Part) -> AsyncGenerator[Heard, None]:
             return self._hear_part(part, wanted, errand)
 
-        async with aclosing(in_order(prepared.parts, one, self._listener.concurrency)) as heard:
+        async with aclosing(in_order(prepared.parts, one, self._listener.pieces)) as heard:
             async for each in heard:
                 yield each
 

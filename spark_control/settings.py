@@ -15,7 +15,38 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 ENV_PREFIX = "SPARK_CONTROL_"
 ENV_DELIMITER = "__"
 
-Kind = Literal["magpie", "parakeet", "parakeet-nim"]
+Kind = Literal["magpie", "parakeet", "parakeet-nim", "qwen3-tts", "openai"]
+Task = Literal["speech", "transcription", "chat"]
+Flavour = Literal[
+    "achetronic",
+    "groxaxo",
+    "groxaxo-legacy",
+    "icantc0de1",
+    "kokoro",
+    "llama.cpp",
+    "localai",
+    "nemo-speech-cpp",
+    "ollama",
+    "runparakeet",
+    "speaches",
+    "vllm",
+    "vllm-omni",
+    "xr-ai",
+]
+
+_TASKS: dict[str, Task] = {
+    "magpie": "speech",
+    "qwen3-tts": "speech",
+    "parakeet": "transcription",
+    "parakeet-nim": "transcription",
+}
+"""What each kind does; `openai` may do any, and says which."""
+
+_FLAVOURS: dict[str, tuple[Flavour, ...]] = {
+    "parakeet": ("achetronic", "groxaxo", "groxaxo-legacy", "nemo-speech-cpp", "runparakeet", "xr-ai"),
+    "qwen3-tts": ("groxaxo", "icantc0de1", "vllm-omni"),
+    "openai": ("kokoro", "llama.cpp", "localai", "nemo-speech-cpp", "ollama", "speaches", "vllm", "xr-ai"),
+}
 
 _NIMS = ("magpie", "parakeet-nim")
 _NIM_GRACE = 600.0
@@ -117,7 +148,17 @@ class UpstreamSettings(Section):
     """One engine behind the gateway."""
 
     kind: Kind
-    """What the engine speaks: `magpie` (NVIDIA's TTS NIM), `parakeet` (a community server) or `parakeet-nim`."""
+    """What the engine speaks: `magpie` (NVIDIA's TTS NIM), `parakeet` (a community server), `parakeet-nim`
+    (NVIDIA's), `qwen3-tts` (any of its three servers), or `openai` (anything compatible: vLLM, Ollama, llama.cpp,
+    Speaches, Kokoro, LocalAI). `spark-control discover` finds out."""
+
+    serves: Task | None = None
+    """What an engine of the kind `openai` is there for: `chat` (language models, which is the default), `speech` or
+    `transcription`. One that does several stands in the file once for each. The other kinds do one thing."""
+
+    flavour: Flavour | None = None
+    """Which server of its kind it is, where there are several: `groxaxo`, `achetronic`, `vllm-omni` …
+    Unless set, the gateway asks the engine and finds out."""
 
     url: ServiceUrl
     """Where the engine listens, without a path."""
@@ -135,8 +176,17 @@ class UpstreamSettings(Section):
     """Seconds of sound that one request to the engine may hold; longer texts and recordings are cut.
     Each kind has a default: `magpie` 20, `parakeet` 1200, `parakeet-nim` 600."""
 
-    concurrency: int = Field(default=1, ge=1, le=64)
-    """Pieces of one long text or recording that the engine works on at once."""
+    priority: int = Field(default=0, ge=0, le=100)
+    """Engines with the lowest number that work share the requests. Those with a higher one, such as a small model on
+    the CPU, get a request only when none of the lower can take it."""
+
+    concurrency: int | None = Field(default=None, ge=1, le=1024)
+    """Requests that the engine works on at once; the others wait for their turn in the gateway, which is fair to
+    each client. Each kind has a default: `magpie` 8, `parakeet` 4, `parakeet-nim` 8, `qwen3-tts` 1, `openai` 4, and 64
+    for `chat`."""
+
+    pieces: int = Field(default=1, ge=1, le=64)
+    """Pieces of one long text or recording that the engine may get at once."""
 
     accepts: list[str] = []
     """Containers, such as `["mp3", "flac"]`, that a transcribing engine gets as they came.
@@ -155,17 +205,74 @@ class UpstreamSettings(Section):
 
     probe_when: Literal["always", "after_use"] | None = None
     """`after_use` leaves an engine alone until somebody has used it since its last canary, so that one which
-    unloads when idle may sleep. Each kind has a default; the present ones all stay loaded: `always`."""
+    unloads when idle may sleep. It is the default for `qwen3-tts`, for language models and for RunParakeet; the others
+    stay loaded, and have `always`."""
 
     deep_health: DeepHealthSettings = DeepHealthSettings()
     """What differs for this engine from the general `[deep_health]`: any of its keys."""
 
+    @model_validator(mode="after")
+    def _does_what_its_kind_does(self) -> UpstreamSettings:
+        known = _TASKS.get(self.kind)
+        if known and self.serves not in (None, known):
+            raise ValueError(f"an engine of the kind {self.kind} serves {known}, and nothing else")
+        flavours = _FLAVOURS.get(self.kind, ())
+        if self.flavour and self.flavour not in flavours:
+            known_ones = ", ".join(flavours) or "none"
+            raise ValueError(f"the flavours of {self.kind} are: {known_ones}")
+        return self
+
+    @property
+    def task(self) -> Task:
+        """What it is there for."""
+        return self.serves or _TASKS.get(self.kind, "chat")
+
 
 class ModelsSettings(Section):
-    """What `/v1/models` lists."""
+    """What `/v1/models` lists, and which other names mean the same."""
 
     list_voices: bool = False
     """List every voice as a model too. Sixty voices fill a chat client's model picker, hence off."""
+
+    strict: bool = False
+    """Answer 404 to a model's name that is neither listed nor an alias. Otherwise the first engine of that task
+    does it, and `X-Model` says which model that was."""
+
+    aliases: dict[str, str] = {}
+    """Names of your own for models: `"gpt-4o" = "qwen3-30b"`. OpenAI's names for speech and transcription
+    (`tts-1`, `whisper-1` and their kin) work without."""
+
+
+class TrafficSettings(Section):
+    """What happens while an engine has more to do than it can."""
+
+    queue: int = Field(default=256, ge=0, le=100_000)
+    """Requests that may wait for one engine. Who comes after them is answered 429, with the time to come again."""
+
+    wait: float = Field(default=60, gt=0, le=3600)
+    """Seconds that a request may wait for its turn, if its client has no less patience."""
+
+
+class AccessSettings(Section):
+    """Who may use the gateway. `spark-control key add` makes keys; as soon as there is one, everybody needs one."""
+
+    open: bool = False
+    """Let everybody in without a key, on a public address too. Without it and without keys, the gateway listens on
+    loopback addresses alone."""
+
+    cors_origins: list[str] = []
+    """Web pages and apps in whose name a browser may ask: `["app://obsidian.md", "capacitor://localhost"]`, or
+    `["*"]`."""
+
+
+class SpeechCacheSettings(Section):
+    """Speech that is remembered, so that the same sentence need not be spoken twice."""
+
+    enabled: bool = True
+    """Whether finished speech is kept, in the state folder."""
+
+    max_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    """Bytes of it that are kept; what was not asked for longest goes first."""
 
 
 class SpeechSettings(Section):
@@ -229,7 +336,10 @@ class Settings(BaseSettings):
 
     models: ModelsSettings = ModelsSettings()
     speech: SpeechSettings = SpeechSettings()
+    speech_cache: SpeechCacheSettings = SpeechCacheSettings()
     uploads: UploadsSettings = UploadsSettings()
+    traffic: TrafficSettings = TrafficSettings()
+    access: AccessSettings = AccessSettings()
     deep_health: DeepHealthSettings = DeepHealthSettings()
 
     def care_of(self, upstream: str) -> DeepHealthSettings:

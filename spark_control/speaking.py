@@ -66,7 +66,7 @@ class Speaking:
         self._speaker = speakers.first
         self._catalog = catalog
         self._settings = settings
-        self.concurrency = speakers.first.concurrency
+        self.concurrency = speakers.first.pieces
 
     def sample(self, voice: Voice) -> str:
         """A sentence to try `voice` with."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import httpx
 
 from spark_control.deep_health import DeepHealth
-from spark_control.settings import Settings
+from spark_control.settings import Settings, Task
 from spark_control.store import Store
 from spark_control.supervision import stamps
 from spark_control.supervision.alerts import Alerts
@@ -26,7 +26,7 @@ from spark_control.supervision.probes import (
 from spark_control.supervision.replay import Replay
 from spark_control.supervision.restarters import Restarter, build_restarter
 from spark_control.supervision.schedule import Schedule
-from spark_control.upstreams import SPEECH_DIALECTS, build_upstream
+from spark_control.upstreams import build_upstream
 from spark_control.upstreams.base import Dialect, SpeechDialect, TranscriptionDialect
 from spark_control.upstreams.client import Upstream
 
@@ -78,8 +78,7 @@ class _Builder:
         self._restarters = restarters
 
     def schedule(self, lane: Lane[Any], replay: Replay[Any]) -> Schedule:
-        upstream, care = self._settings.upstreams[lane.name], self._settings.care_of(lane.name)
-        return Schedule(self._care(lane, replay), care.interval, upstream.probe_when == "after_use")
+        return Schedule(self._care(lane, replay), self._settings.care_of(lane.name).interval)
 
     def _care(self, lane: Lane[Any], replay: Replay[Any]) -> Care:
         settings = self._settings.upstreams[lane.name]
@@ -91,7 +90,7 @@ class _Builder:
             self._settings.care_of(lane.name),
             kind=settings.kind,
             machine=settings.machine or "",
-            canary=_canary(settings.kind, probed),
+            canary=_canary(settings.task, probed),
             ready=readiness(probed),
             restarter=self._restarters.get(lane.name)
             or (build_restarter(settings.restart) if settings.restart else None),
@@ -104,19 +103,19 @@ class _Builder:
 
     def loop(self, replays: Sequence[Replay[Any]]) -> Canary | None:
         """The first engine that speaks heard by the first that hears, if there are both."""
-        first = {self._speaks(replay.first.name): replay.first.name for replay in replays}
-        if len(first) < 2:
+        first = {self._task(replay.first.name): replay.first.name for replay in replays}
+        if not {"speech", "transcription"} <= first.keys():
             return None
-        speaker, listener = self._probed(first[True]), self._probed(first[False])
+        speaker, listener = self._probed(first["speech"]), self._probed(first["transcription"])
         return closed_loop(
             cast("Upstream[SpeechDialect]", speaker), cast("Upstream[TranscriptionDialect]", listener)
         )
 
-    def _speaks(self, name: str) -> bool:
-        return self._settings.upstreams[name].kind in SPEECH_DIALECTS
+    def _task(self, name: str) -> Task:
+        return self._settings.upstreams[name].task
 
 
-def _canary(kind: str, upstream: Upstream[Dialect]) -> Canary:
-    if kind in SPEECH_DIALECTS:
+def _canary(task: Task, upstream: Upstream[Dialect]) -> Canary:
+    if task == "speech":
         return speech_canary(cast("Upstream[SpeechDialect]", upstream))
     return transcription_canary(cast("Upstream[TranscriptionDialect]", upstream))

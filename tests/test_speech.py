@@ -150,7 +150,7 @@ def test_long_text_is_spoken_in_pieces_in_order_without_a_word_lost_or_repeated(
 def test_pieces_are_spoken_ahead_within_the_engine_s_concurrency(
     gateway_with, upstreams, magpie, concurrency
 ):
-    settings = {"m": {**upstreams["magpie"], "concurrency": concurrency}}
+    settings = {"m": {**upstreams["magpie"], "pieces": concurrency}}
     magpie.linger = 0.02
     with gateway_with(upstreams=settings) as gateway:
         answer = speak(gateway, input=LONG)
@@ -470,7 +470,7 @@ def test_a_batch_of_many_is_spoken_to_its_end(gateway):
 
 def test_a_batch_asks_no_more_of_the_engine_at_once_than_one_text(gateway_with, upstreams, magpie):
     magpie.linger = 0.02
-    with gateway_with(upstreams={"m": {**upstreams["magpie"], "concurrency": 2}}) as gateway:
+    with gateway_with(upstreams={"m": {**upstreams["magpie"], "pieces": 2}}) as gateway:
         gateway.post("/v1/audio/speech/batch", json={"inputs": [LONG] * 4, "response_format": "pcm"})
 
     assert magpie.most_at_once == 2

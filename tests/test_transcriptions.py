@@ -156,7 +156,7 @@ def test_a_long_recording_is_heard_in_parts_cut_where_it_is_quiet_and_joined(
     """Twenty-one seconds to an engine that hears nine at once; the sound pauses at 7.5 s and 14.5 s."""
     loud = [wav(length, seed=str(length).encode())[44:] for length in (7.0, 6.0, 5.99)]
     sent = wav_of(bytes(32_000).join(loud), 16_000)
-    with gateway_with(upstreams={"p": {**upstreams["parakeet"], "longest": 9, "concurrency": 2}}) as gateway:
+    with gateway_with(upstreams={"p": {**upstreams["parakeet"], "longest": 9, "pieces": 2}}) as gateway:
         answer = hear(gateway, file=("a.wav", sent), response_format="verbose_json", **WORDS).json()
 
     by_size = [heard.data for heard in parakeet.heard]

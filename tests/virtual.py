@@ -162,7 +162,7 @@ def virtually(main: Coroutine[Any, Any, ResultT], machine: Machine | None = None
 
 def upstream_named(name: str) -> Upstream[TranscriptionDialect]:
     """An engine for those who only ever ask its name."""
-    return Upstream(name, Parakeet(f"http://{name}"), _CLIENT, model=f"model-of-{name}")
+    return Upstream(name, Parakeet(f"http://{name}", model=f"model-of-{name}"), _CLIENT)
 
 
 def _do(done: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:

@@ -17,7 +17,10 @@ class Schedule:
 
     care: Care
     interval: float
-    after_use: bool
+
+    @property
+    def after_use(self) -> bool:
+        return self.care.lane.upstream.probe_when == "after_use"
 
     def is_due(self, now: float) -> bool:
         care, lane = self.care, self.care.lane

@@ -8,8 +8,8 @@ dialect and naming it in `DIALECTS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Protocol, Self
 
 import httpx
 
@@ -17,14 +17,19 @@ from spark_control.audio.formats import Format
 from spark_control.uploads import Source
 
 
+ProbeWhen = Literal["always", "after_use"]
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A voice by the name its engine knows, with what that name tells."""
+    """A voice by the name its engine knows, with what that name or the engine's list tells."""
 
     id: str
     language: str | None = None
     """BCP-47, such as `en-US`."""
     emotion: str | None = None
+    description: str | None = None
+    """What the engine says of it, for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Dialect(Protocol):
 
     @property
     def model(self) -> str:
-        """The name of the engine's model when the settings give none."""
+        """The name of the engine's model; empty where the engine has not told it yet."""
 
     @property
     def title(self) -> str:
@@ -101,8 +106,60 @@ class Dialect(Protocol):
     def longest(self) -> float:
         """Seconds of sound that one request can ask for or bring."""
 
+    @property
+    def flavour(self) -> str | None:
+        """Which server of its kind it is; None where that is not known, or there is one alone."""
+
+    @property
+    def concurrency(self) -> int:
+        """Requests it can work on at once, unless the settings say otherwise."""
+
+    @property
+    def probe_when(self) -> ProbeWhen:
+        """Whether it may be woken for a canary, unless the settings say otherwise."""
+
+    def of_flavour(self, flavour: str) -> Self:
+        """The same engine, known to be that server. A name that is none of its flavours changes nothing."""
+
+    def of_model(self, model: str) -> Self:
+        """The same engine with that model, which is named where its requests name one."""
+
     def ready_request(self) -> httpx.Request:
         """The cheap question whether it is up. A 200 does not prove that it can work."""
+
+    def models_request(self) -> httpx.Request | None:
+        """Ask which models it has; None where the settings and the kind tell all there is to know."""
+
+    def read_models(self, body: bytes) -> tuple[str, ...]:
+        """The models in a reply. Raises ValueError if it is not a list of models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What most dialects have in common: an address, and what the settings or the engine itself tell of it."""
+
+    url: str
+    language: str | None = None
+    flavour: str | None = None
+    model: str = ""
+
+    flavours: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def probe_when(self) -> ProbeWhen:
+        return "always"
+
+    def of_flavour(self, flavour: str) -> Self:
+        return replace(self, flavour=flavour) if flavour in self.flavours else self
+
+    def of_model(self, model: str) -> Self:
+        return replace(self, model=model)
+
+    def models_request(self) -> httpx.Request | None:
+        return None
+
+    def read_models(self, body: bytes) -> tuple[str, ...]:  # noqa: ARG002 (it was not asked)
+        return ()
 
 
 class SpeechDialect(Dialect, Protocol):
@@ -123,8 +180,12 @@ class SpeechDialect(Dialect, Protocol):
     def stream_rate(self) -> int:
         """Hz of the samples that `stream_request` brings."""
 
+    @property
+    def whole_files(self) -> bool:
+        """Whether the WAV of `wav_request` is one sound file at `stream_rate`, fit to be passed on as it is."""
+
     def wav_request(self, speech: Speech) -> httpx.Request:
-        """Ask for a whole WAV file."""
+        """Ask for the whole of it: a WAV file, or bare samples where it has no `whole_files`."""
 
     def stream_request(self, speech: Speech) -> httpx.Request:
         """Ask for bare s16le mono samples as they are spoken."""
@@ -145,3 +206,24 @@ class TranscriptionDialect(Dialect, Protocol):
 
     def read_transcript(self, body: bytes) -> Transcript:
         """The transcript in a reply. Raises ValueError if there is none."""
+
+
+class ChatDialect(Dialect, Protocol):
+    """Language models, whose requests are relayed as they come: `path` is what follows the engine's address."""
+
+    def relay_request(
+        self, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> httpx.Request:
+        """The client's own request, for this engine."""
+
+    def canary_request(self, model: str) -> httpx.Request:
+        """Ask `model` for one token."""
+
+    def read_canary(self, body: bytes) -> str | None:
+        """Why this cannot be the answer of a working engine; None if it can."""
+
+    def loaded_request(self) -> httpx.Request | None:
+        """Ask which models are in memory, so that a canary wakes none; None where all it has always are."""
+
+    def read_loaded(self, body: bytes) -> tuple[str, ...]:
+        """The models in a reply to `loaded_request`. Raises ValueError if it makes no sense."""

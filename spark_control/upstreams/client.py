@@ -21,7 +21,7 @@ from tenacity import (
 
 from spark_control.errors import GatewayError, TimedOut, Unreachable, UpstreamError
 from spark_control.evidence import Evidence, How
-from spark_control.upstreams.base import Dialect
+from spark_control.upstreams.base import Dialect, ProbeWhen
 from spark_control.upstreams.refusals import refusal
 
 _CONNECT_TIMEOUT = 2.0
@@ -116,9 +116,11 @@ class Upstream(Generic[DialectT]):
         dialect: DialectT,
         client: httpx.AsyncClient,
         *,
-        model: str | None = None,
         longest: float | None = None,
-        concurrency: int = 1,
+        concurrency: int | None = None,
+        pieces: int = 1,
+        priority: int = 0,
+        probe_when: ProbeWhen | None = None,
         accepts: Sequence[str] = (),
         api_key: str | None = None,
         timeout: float = 300.0,
@@ -126,10 +128,12 @@ class Upstream(Generic[DialectT]):
     ) -> None:
         self.name = name
         self.dialect = dialect
-        self.model = model or dialect.model
         self.longest = longest or dialect.longest
-        self.concurrency = concurrency
+        self.concurrency = concurrency or dialect.concurrency
+        self.pieces = min(pieces, self.concurrency)
+        self.priority = priority
         self.accepts = frozenset(accepts)
+        self._probe_when = probe_when
         self._client = client
         self._bearer = f"Bearer {api_key}" if api_key else None
         self._timeout = httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT).as_dict()
@@ -139,6 +143,16 @@ class Upstream(Generic[DialectT]):
             wait=wait_random_exponential(multiplier=0.1, max=1),
             reraise=True,
         )
+
+    @property
+    def model(self) -> str:
+        """The name of its model."""
+        return self.dialect.model
+
+    @property
+    def probe_when(self) -> ProbeWhen:
+        """Whether it may be woken for a canary."""
+        return self._probe_when or self.dialect.probe_when
 
     async def send(self, build: Callable[[], httpx.Request]) -> Answer:
         """Send; return once the engine has accepted, with the body still on its way.

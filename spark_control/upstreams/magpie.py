@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 import httpx
 
-from spark_control.upstreams.base import Speech, Voice
+from spark_control.upstreams.base import Engine, Speech, Voice
 from spark_control.upstreams.multipart import form_request
 
 _FALLBACK_LANGUAGE = "en-US"
@@ -33,15 +33,16 @@ _SPEAKERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Magpie:
+class Magpie(Engine):
     """The dialect. `language` is for voices whose name tells none."""
 
-    url: str
-    language: str | None = None
+    model: str = "magpie-tts-multilingual"
 
-    model: ClassVar[str] = "magpie-tts-multilingual"
     title: ClassVar[str] = "text-to-speech"
     longest: ClassVar[float] = 20.0
+    # Of the default profile, whose batch is that large.
+    concurrency: ClassVar[int] = 8
+    whole_files: ClassVar[bool] = True
     takes_ssml: ClassVar[bool] = True
     # SSML allows more, and engines follow it less and less.
     paces: ClassVar[tuple[float, float]] = (0.5, 2.0)

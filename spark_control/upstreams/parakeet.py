@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import httpx
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 
-from spark_control.upstreams.base import Recording, Segment, Transcript, Word
+from spark_control.upstreams.base import Engine, Recording, Segment, Transcript, Word
 from spark_control.upstreams.multipart import form_request
 
 _QWEN_PREFIX = re.compile(r"\s*language (\w+)<asr_text>")
@@ -30,13 +30,12 @@ _REGION = {
 
 
 @dataclass(frozen=True, slots=True)
-class Parakeet:
+class Parakeet(Engine):
     """A community server: json, and verbose_json with segments, words or neither."""
 
-    url: str
-    language: str | None = None
+    model: str = "parakeet-tdt-0.6b-v3"
 
-    model: ClassVar[str] = "parakeet-tdt-0.6b-v3"
+    concurrency: ClassVar[int] = 4
     title: ClassVar[str] = "speech-to-text"
     longest: ClassVar[float] = 1200.0
 
@@ -62,13 +61,12 @@ class Parakeet:
 
 
 @dataclass(frozen=True, slots=True)
-class ParakeetNim:
+class ParakeetNim(Engine):
     """NVIDIA's ASR NIM: json alone, a BCP-47 language always."""
 
-    url: str
-    language: str | None = None
+    model: str = "parakeet-1.1b-ctc-en-us"
 
-    model: ClassVar[str] = "parakeet-1.1b-ctc-en-us"
+    concurrency: ClassVar[int] = 8
     title: ClassVar[str] = "speech-to-text"
     # Its upload limit is 25 MB, which is 13 minutes of 16 kHz mono.
     longest: ClassVar[float] = 600.0

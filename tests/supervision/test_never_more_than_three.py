@@ -190,7 +190,7 @@ class Household:
         }
         cares = [self._care(house, announcements, engine) for engine in self.engines.values()]
         self.cares = {care.name: care for care in cares}
-        schedules = [Schedule(care, 300.0, after_use=False) for care in cares]
+        schedules = [Schedule(care, 300.0) for care in cares]
         self.asked: list[asyncio.Task[Any]] = []
         self.deep_health = DeepHealth(cares, house, announcements, schedules)
         self.watching = self.loop.create_task(self.deep_health.run_forever())

@@ -14,11 +14,13 @@ from spark_control.supervision.schedule import Schedule
 def schedule(state: State = State.HEALTHY, *, after_use: bool = False, **known: float) -> Schedule:
     """An engine's canaries every 300 s; `known` are the moments of its last canary, use and success."""
     lane = SimpleNamespace(
-        last_use=known.get("used", -math.inf), last_success=known.get("succeeded", -math.inf)
+        last_use=known.get("used", -math.inf),
+        last_success=known.get("succeeded", -math.inf),
+        upstream=SimpleNamespace(probe_when="after_use" if after_use else "always"),
     )
     health = SimpleNamespace(state=state)
     care: Any = SimpleNamespace(health=health, lane=lane, probed_at=known.get("probed", -math.inf))
-    return Schedule(cast(Care, care), 300, after_use)
+    return Schedule(cast(Care, care), 300)
 
 
 def test_the_first_canary_is_due_at_once() -> None:

@@ -1,0 +1,39 @@
+"""Who asks: what the gateway knows of a client, once it has been let in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+_KNOWN_AS = "spark_control.caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A client. `name` tells it from the others: its key's name, or its address."""
+
+    name: str
+    key: str | None = None
+    """The name of its key; None if it has shown none."""
+    admin: bool = False
+    """Whether its key may change things."""
+    patience: float | None = None
+    """Seconds it may be held, if its key says so."""
+    remembers: bool = True
+    """Whether speech may be kept and reused for it."""
+
+
+NOBODY = Caller("")
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who sent the request of `scope`."""
+    caller = scope.get(_KNOWN_AS, NOBODY)
+    assert isinstance(caller, Caller)  # noqa: S101 (only `introduce` writes it)
+    return caller
+
+
+def introduce(scope: Scope, caller: Caller) -> None:
+    """Have the request of `scope` known as `caller`'s."""
+    scope[_KNOWN_AS] = caller
