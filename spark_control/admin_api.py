@@ -122,6 +122,13 @@ def _route_cures(router: APIRouter, deep_health: DeepHealth) -> None:
         await deep_health.set_maintenance(name, on=_flag(await _json(request), "on"))
         return _fresh(_entry(deep_health, name))
 
+    @router.post("/drain")
+    async def drain(name: str, request: Request) -> JSONResponse:
+        """`{"on": true}`: keep new requests away from it, and let it finish those it has."""
+        _entry(deep_health, name)
+        await deep_health.set_drained(name, on=_flag(await _json(request), "on"))
+        return _fresh(_entry(deep_health, name))
+
 
 def _route_drills(router: APIRouter, deep_health: DeepHealth, drills: Mapping[str, Upstream[Any]]) -> None:
     @router.post("/fault")

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from spark_control import events
-from spark_control.errors import ClientGone, InvalidRequest, NotConfigured, TooLarge
+from spark_control.bodies import arriving, whole
+from spark_control.caller import caller_of
+from spark_control.errors import InvalidRequest, NotConfigured, TooLarge
 from spark_control.form import Form, read_form
 from spark_control.heard_answers import TranscriptEvents
 from spark_control.hearing import Hearing
 from spark_control.json_recording import read_json_recording
-from spark_control.patience import errand
+from spark_control.routes import PlainRoute
 from spark_control.settings import UploadsSettings
 from spark_control.speaking import Speaking
 from spark_control.speech_body import SpeechBody, read_batch, read_batch_item, read_speech_body
@@ -25,24 +25,13 @@ from spark_control.spoken_answers import Base64Json, BatchLines, EventStream
 from spark_control.supervision.work import Errand
 from spark_control.transcription_form import read_wanted
 from spark_control.transcripts import MEDIA_TYPES, written
-from spark_control.uploads import Upload, megabytes
+from spark_control.uploads import Upload
 from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.relay import Relay, leaving_cancels
 
 _JSON_BYTES = 4 * 1024 * 1024
 _FORM_OVERHEAD = 1024 * 1024
 """Bytes a form may have besides its file."""
-
-
-class PlainRoute(APIRoute):
-    """A route whose function takes the request and gives the response: nothing for FastAPI to work out each time."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        async def handle(request: Request) -> Response:
-            response: Response = await self.endpoint(request)
-            return response
-
-        return handle
 
 
 def build_audio_router(
@@ -65,8 +54,8 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
     async def speech(request: Request) -> Response:
         """Speak: sound as it is made, or events of it with `stream_format: "sse"`."""
         speaking = spoken()
-        body = read_speech_body(await _json_bytes(request))
-        asked = errand(request.headers, speaking.care)
+        body = read_speech_body(await whole(request, _JSON_BYTES))
+        asked = speaking.errand(request.headers, caller_of(request.scope))
         async with leaving_cancels(request.receive):
             sound = await speaking.start(body, asked)
         if body.stream_format == "sse":
@@ -78,8 +67,8 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
     async def speech_base64(request: Request) -> Response:
         """The same in JSON: `{audio, format, sample_rate, duration_ms}`."""
         speaking = spoken()
-        body = read_speech_body(await _json_bytes(request))
-        asked = errand(request.headers, speaking.care)
+        body = read_speech_body(await whole(request, _JSON_BYTES))
+        asked = speaking.errand(request.headers, caller_of(request.scope))
         async with leaving_cancels(request.receive):
             answer = Base64Json(await speaking.start(body, asked))
         return Relay(answer, answer.headers)
@@ -88,23 +77,25 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
     async def speech_batch(request: Request) -> Response:
         """Several texts; a line of JSON for each as it finishes, with its sound or its own error."""
         speaking = spoken()
-        batch = read_batch(await _json_bytes(request))
+        batch = read_batch(await whole(request, _JSON_BYTES))
+        caller = caller_of(request.scope)
         lines = BatchLines(
             batch.items(),
             # Each item has the whole patience: most wait for their turn, and not for an engine's cure.
             lambda item: speaking.start(
-                read_batch_item(item), errand(request.headers, speaking.care), concurrency=1
+                read_batch_item(item), speaking.errand(request.headers, caller), pieces=1
             ),
-            speaking.concurrency,
+            speaking.pieces,
         )
         return Relay(lines, lines.headers)
 
     async def preview(voice_id: str, request: Request, response_format: str = "mp3") -> Response:
         """A short sample of a voice, in its own language."""
         speaking = spoken()
-        sample = speaking.sample(catalog.listed_voice(voice_id))
+        voice, _ = catalog.listed_voice(voice_id)
+        sample = speaking.sample(voice)
         body = SpeechBody(input=sample, voice=voice_id, response_format=response_format)
-        asked = errand(request.headers, speaking.care)
+        asked = speaking.errand(request.headers, caller_of(request.scope))
         async with leaving_cancels(request.receive):
             sound = await speaking.start(body, asked)
         return Relay(sound, sound.headers)
@@ -119,7 +110,7 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
         """Transcribe an upload: json, text, srt, vtt, verbose_json, or events with `stream`."""
         if hearing is None:
             raise NotConfigured("No speech-to-text engine is configured on this gateway.")
-        asked = errand(request.headers, hearing.care)
+        asked = hearing.errand(request.headers, caller_of(request.scope))
         with ExitStack() as held:
             upload = Upload(uploads.spool_bytes, uploads.max_bytes)
             held.callback(upload.close)
@@ -153,34 +144,9 @@ async def _event_stream(told: TranscriptEvents, asked: Errand) -> Relay:
     return Relay(told, headers | asked.headers)
 
 
-async def _json_bytes(request: Request) -> bytes:
-    body = bytearray()
-    async for piece in _arriving(request, _JSON_BYTES, "request_too_large"):
-        body += piece
-    return bytes(body)
-
-
 async def _form(request: Request, upload: Upload, most: int) -> Form:
     content_type = request.headers.get("content-type", "")
-    arriving = _arriving(request, most + _FORM_OVERHEAD, TooLarge.code)
+    body = arriving(request, most + _FORM_OVERHEAD, TooLarge.code)
     if content_type.startswith("application/json"):
-        return await read_json_recording(arriving, upload)
-    return await read_form(content_type, arriving, upload, file_field="file")
-
-
-async def _arriving(request: Request, most: int, code: str) -> AsyncIterator[bytes]:
-    """The body as it comes, if it does come: at most `most` bytes, which are refused by their declared length too."""
-    declared = request.headers.get("content-length", "")
-    came = int(declared) if declared.isdigit() else 0
-    if came <= most:
-        came = 0
-        try:
-            async for piece in request.stream():
-                came += len(piece)
-                if came > most:
-                    break
-                yield piece
-        except ClientDisconnect:
-            raise ClientGone("The client left in the middle of its request.") from None
-    if came > most:
-        raise TooLarge(f"This is larger than the {megabytes(most)} that a request may have here.", code=code)
+        return await read_json_recording(body, upload)
+    return await read_form(content_type, body, upload, file_field="file")

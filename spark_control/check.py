@@ -49,10 +49,14 @@ async def _names(settings: Settings, speaking: list[Upstream[SpeechDialect]]) ->
     if not speaking:
         return []
     catalog = Catalog(
-        speaking[0], None, own_names=settings.voices, default_voice=settings.speech.default_voice
+        speaking,
+        own_names=settings.voices,
+        default_voice=settings.speech.default_voice,
+        models=settings.models,
     )
     try:
-        await catalog.refresh()
+        for each in speaking:
+            await catalog.refresh(each.name)
     except GatewayError:
         return []  # its own line says so
     asked = {f"voices.{name}": name for name in settings.voices} | {"speech.default_voice": None}
@@ -61,7 +65,7 @@ async def _names(settings: Settings, speaking: list[Upstream[SpeechDialect]]) ->
 
 def _unknown(catalog: Catalog, setting: str, name: str | None) -> list[Finding]:
     try:
-        catalog.known_voice(name)
+        catalog.known_cast(name)
     except GatewayError as exc:
         return [Finding(good=False, text=f"{setting}: {exc.message}")]
     return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,12 +46,15 @@ class DeepHealth:
         schedules: Sequence[Schedule],
         *,
         closed_loop: Canary | None = None,
+        looped: Collection[str] = (),
     ) -> None:
+        """`closed_loop` is a canary that the engines `looped` do together."""
         self._cares = {care.name: care for care in cares}
         self._schedules = schedules
         self._house = house
         self._announcements = announcements
         self._closed_loop = closed_loop
+        self._looped_engines = looped
         self._looped: tuple[float, Probed] | None = None
         self._next_loop = -math.inf
         self._next_tidying = house.clock() + _TIDY_EVERY
@@ -106,6 +109,12 @@ class DeepHealth:
         care = self._cares[name]
         await asyncio.to_thread(self._house.store.set_maintenance, name, on)
         care.set_maintenance(on=on)
+
+    async def set_drained(self, name: str, *, on: bool) -> None:
+        """While drained it gets no new requests, and finishes those it has. Raises KeyError."""
+        care = self._cares[name]
+        await asyncio.to_thread(self._house.store.set_drained, name, on)
+        care.set_drained(on=on)
 
     @contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[Announcement]]:
@@ -168,7 +177,7 @@ class DeepHealth:
         for flight in list(lane.flights):
             if flight.begun or flight.overdue or now < flight.due:
                 continue
-            answered = lane.last_success + lane.pace.hangs_after(flight.ahead)
+            answered = lane.last_success + max(flight.work.slack, lane.pace.hangs_after(flight.ahead))
             if answered > now:
                 flight.due = answered
             else:
@@ -177,13 +186,12 @@ class DeepHealth:
 
     def _close_the_loop(self, now: float) -> None:
         """Have one engine hear what another says, while both are well and nobody waits for them."""
-        if any(schedule.after_use for schedule in self._schedules):
+        looped = [schedule for schedule in self._schedules if schedule.care.name in self._looped_engines]
+        if any(schedule.after_use for schedule in looped):
             return  # it would wake an engine that may sleep
-        calm = all(
-            care.health.state is State.HEALTHY and not care.lane.flights for care in self._cares.values()
-        )
+        calm = all(each.care.health.state is State.HEALTHY and not each.care.lane.flights for each in looped)
         if self._closed_loop and calm and now >= self._next_loop:
-            self._next_loop = now + min(schedule.interval for schedule in self._schedules)
+            self._next_loop = now + min(each.interval for each in looped)
             self._looping = asyncio.create_task(self._loop(self._closed_loop))
 
     async def _loop(self, canary: Canary) -> None:
@@ -191,8 +199,8 @@ class DeepHealth:
         self._looped = self._house.stamp().wall, probed
         if not isinstance(probed.outcome, Passed):
             log.warning("closed loop failed", detail=probed.detail)
-            for care in self._cares.values():
-                care.look_after()
+            for name in self._looped_engines:
+                self._cares[name].look_after()
 
     async def _save(self) -> None:
         for care in self._cares.values():
@@ -212,6 +220,7 @@ class DeepHealth:
         return {
             "name": care.name,
             "kind": care.kind,
+            "flavour": lane.upstream.dialect.flavour,
             "task": care.title,
             "model": lane.upstream.model,
             "state": health.state,
@@ -220,7 +229,11 @@ class DeepHealth:
             "since": iso(care.since),
             "verdict": health.verdict,
             "maintenance": health.maintenance,
+            "drained": lane.drained,
+            "priority": lane.upstream.priority,
             "in_flight": len(lane.flights),
+            "queued": lane.queued,
+            "concurrency": lane.upstream.concurrency,
             "held": lane.held,
             "last_probe": _probe_shown(stamp.wall - (now - care.probed_at), care.probed)
             if care.probed

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from spark_control.errors import InvalidRequest, NotFound
+from spark_control.settings import Task
 from spark_control.upstreams.base import Voice
 from spark_control.upstreams.catalog import Catalog
-
-SPEAKER_NAMES = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
-LISTENER_NAMES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
-"""OpenAI's names, which many clients have built in: they mean this gateway's models."""
 
 Entry = dict[str, object]
 
@@ -51,6 +47,14 @@ def build_discovery_router(catalog: Catalog, *, list_voices: bool, created: int)
     return router
 
 
+_TASKS: Mapping[Task, str] = {
+    "speech": "text-to-speech",
+    "transcription": "automatic-speech-recognition",
+    "chat": "text-generation",
+}
+"""Tasks by the names that Hugging Face gives them, as Speaches does."""
+
+
 class _Shelf:
     """The catalog as clients want to read it."""
 
@@ -59,60 +63,56 @@ class _Shelf:
         self._created = created
 
     def models(self) -> list[Entry]:
-        listener = self._catalog.listener
-        heard = (
-            [self._entry(listener.model, listener.name, "automatic-speech-recognition")] if listener else []
-        )
-        return [*heard, *self.speaking_models()]
+        return [self._entry(model.name, model.owner, _TASKS[model.task]) for model in self._catalog.models()]
 
     def speaking_models(self) -> list[Entry]:
-        speaker = self._catalog.speaker
-        return [self._entry(speaker.model, speaker.name, "text-to-speech")] if speaker else []
+        return [entry for entry in self.models() if entry["task"] == _TASKS["speech"]]
 
     def voice_models(self) -> list[Entry]:
-        owner = self._catalog.speaker.name if self._catalog.speaker else ""
-        return [self._entry(voice.id, owner, "text-to-speech") for voice in self._catalog.voices]
+        return [
+            self._entry(name, engine, _TASKS["speech"])
+            for name, _, engine in self._catalog.listed_voices()
+            if name not in self._catalog.own_names
+        ]
 
     def model(self, asked: str) -> Entry:
         """One model's page; a speaking model's has its voices, which is where wyoming_openai finds them."""
-        for entry in self.models():
-            speaks = entry["task"] == "text-to-speech"
-            if asked == entry["id"] or asked in (SPEAKER_NAMES if speaks else LISTENER_NAMES):
-                return {**entry, "voices": list(self.voices()) or self._openai_voices()} if speaks else entry
-        raise NotFound(
-            f"There is no model {asked[:80]!r}; GET /v1/models lists them.", code="model_not_found"
+        model = self._catalog.model(asked)
+        entry = self._entry(model.name, model.owner, _TASKS[model.task])
+        return (
+            {**entry, "voices": list(self.voices()) or self._openai_voices()}
+            if model.task == "speech"
+            else entry
         )
 
     def _openai_voices(self) -> list[Entry]:
         """OpenAI's names, which always work: for a bridge that asks once, at a moment when nobody knows the others."""
-        names = self._catalog.speaker.dialect.openai_voices if self._catalog.speaker else ()
-        return [{"id": name, "name": name, "voice_id": name, "language": None} for name in names]
+        return [
+            {"id": name, "name": name, "voice_id": name, "language": None}
+            for name in self._catalog.openai_voices()
+        ]
 
     def voices(self) -> Iterator[Entry]:
-        """The owner's own names first, then every voice of the engine."""
-        for name in self._catalog.own_names:
-            try:
-                yield self._voice(name, self._catalog.known_voice(name))
-            except InvalidRequest:
-                continue  # a name for a voice that the engine does not have
-        for voice in self._catalog.voices:
-            yield self._voice(voice.id, voice)
+        """The owner's own names first, then every voice of every engine."""
+        return (_voice(*listed) for listed in self._catalog.listed_voices())
 
     def voice(self, asked: str) -> Entry:
-        return self._voice(asked, self._catalog.listed_voice(asked))
-
-    def _voice(self, name: str, voice: Voice) -> Entry:
-        """With `id`, `name` and `voice_id`, since each of them is somebody's only key."""
-        return {
-            "id": name,
-            "name": name,
-            "voice_id": name,
-            "object": "audio.voice",
-            "voice": voice.id,
-            "language": voice.language,
-            "emotion": voice.emotion,
-            "engine": self._catalog.speaker.name if self._catalog.speaker else None,
-        }
+        return _voice(asked, *self._catalog.listed_voice(asked))
 
     def _entry(self, model: str, owner: str, task: str) -> Entry:
         return {"id": model, "object": "model", "created": self._created, "owned_by": owner, "task": task}
+
+
+def _voice(name: str, voice: Voice, engine: str) -> Entry:
+    """With `id`, `name` and `voice_id`, since each of them is somebody's only key."""
+    return {
+        "id": name,
+        "name": name,
+        "voice_id": name,
+        "object": "audio.voice",
+        "voice": voice.id,
+        "language": voice.language,
+        "emotion": voice.emotion,
+        "description": voice.description,
+        "engine": engine,
+    }

@@ -149,6 +149,14 @@ class EngineDown(Unavailable):
     code = "service_restarting"
 
 
+class QueueFull(GatewayError):
+    """More is waiting for the engines than they can do in good time. Nothing is wrong with them."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "queue_full"
+
+
 class Conflict(InvalidRequest):
     """What was asked for does not go with how things are."""
 

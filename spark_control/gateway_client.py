@@ -86,6 +86,9 @@ class AdminClient(Connection):
     def set_maintenance(self, name: str, *, on: bool) -> Json:
         return self._json("POST", f"{_engine(name)}/maintenance", json={"on": on})
 
+    def set_drained(self, name: str, *, on: bool) -> Json:
+        return self._json("POST", f"{_engine(name)}/drain", json={"on": on})
+
     def incidents(self) -> list[Json]:
         """The newest first."""
         return list(self._json("GET", "/api/incidents")["incidents"])

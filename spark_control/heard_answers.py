@@ -59,4 +59,4 @@ async def _events(
     text = joined(parts).text
     yield events.written({"type": "transcript.text.done", "text": text})
     if not text and await prepared.audible():
-        hearing.doubt()
+        hearing.doubt(errand)

@@ -20,14 +20,16 @@ from spark_control.audio.decode import is_canonical, refuse_longer, to_canonical
 from spark_control.audio.formats import ENOUGH_TO_SNIFF, WAV, sniff
 from spark_control.audio.wav import read_header
 from spark_control.errors import UpstreamError
+from spark_control.patience import Errands
 from spark_control.prepared import Part, Prepared, Stretch, in_parts, recording_of
-from spark_control.settings import DeepHealthSettings, UploadsSettings
+from spark_control.settings import UploadsSettings
 from spark_control.supervision.replay import Replay
 from spark_control.supervision.work import Errand, Work
 from spark_control.transcription_form import Wanted
 from spark_control.transcripts import joined, shifted, with_segments
 from spark_control.uploads import Spool, Upload
 from spark_control.upstreams.base import Recording, Transcript, TranscriptionDialect
+from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import Answer, Upstream
 
 _WAV_HEAD = 4096
@@ -47,18 +49,24 @@ class Hearing:
     def __init__(
         self,
         listeners: Replay[TranscriptionDialect],
+        catalog: Catalog,
         uploads: UploadsSettings,
-        care: DeepHealthSettings,
+        errands: Errands,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.care = care
+        self.errand = errands
         self._listeners = listeners
         self._listener = listeners.first
-        self._longest = min(lane.upstream.longest for lane in listeners.lanes)
+        self._catalog = catalog
         self._uploads = uploads
         self._clock = clock
         # Few, so that a burst of large files leaves the gateway's other threads alone.
         self._decoders = ThreadPoolExecutor(2, "decode")
+
+    @property
+    def _longest(self) -> float:
+        """Seconds that any of the engines takes: a part may go to each."""
+        return min(lane.upstream.longest for lane in self._listeners.lanes)
 
     async def prepare(self, upload: Upload, wanted: Wanted) -> Prepared:
         """Decode it, unless it is as the engine wants it. Raises InvalidRequest or TooLarge."""
@@ -113,23 +121,24 @@ class Hearing:
             heard = self.hear(prepared, wanted, errand)
             whole = joined([each async for each in heard if isinstance(each, Transcript)])
         if not whole.text and await prepared.audible():
-            self.doubt()
+            self.doubt(errand)
         return replace(
             whole,
             duration=whole.duration if prepared.seconds is None else prepared.seconds,
             language=whole.language or wanted.language,
         )
 
-    def doubt(self) -> None:
+    def doubt(self, errand: Errand) -> None:
         """No words in audible sound: the engine may be sick, or it is music."""
-        self._listeners.doubted("no words in audible sound")
+        self._listeners.doubted("no words in audible sound", errand.engine)
 
     def close(self) -> None:
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
     async def _hear_part(self, part: Part, wanted: Wanted, errand: Errand) -> AsyncGenerator[Heard, None]:
         taken = await self._listeners.take(
-            _work_of(part, errand), lambda listener, suspect: _begin(listener, part, wanted, decoded=suspect)
+            self._work_of(part, wanted, errand),
+            lambda listener, suspect: _begin(listener, part, wanted, decoded=suspect),
         )
         try:
             async for heard in taken.value.pieces():
@@ -144,10 +153,21 @@ class Hearing:
 
     async def _hear_whole(self, part: Part, wanted: Wanted, errand: Errand) -> Transcript:
         taken = await self._listeners.take(
-            _work_of(part, errand), lambda listener, suspect: _whole(listener, part, wanted, decoded=suspect)
+            self._work_of(part, wanted, errand),
+            lambda listener, suspect: _whole(listener, part, wanted, decoded=suspect),
         )
         taken.complete()
         return taken.value
+
+    def _work_of(self, part: Part, wanted: Wanted, errand: Errand) -> Work:
+        async def fingerprint() -> str:
+            return await (await part.decoded()).fingerprint()
+
+        seconds = part.recording.duration
+        if seconds is None:
+            seconds = part.recording.source.size / _COMPRESSED
+        among = self._catalog.listener_ranks(wanted.model)
+        return Work(seconds, errand, fingerprint, raw=part.raw, among=among)
 
     async def _decoded(self, upload: Upload) -> Spool:
         spool = Spool(self._uploads.spool_bytes)
@@ -181,16 +201,6 @@ class Hearing:
             # The thread reads the upload until it notices, so nobody may close it before.
             await asyncio.wait([decoding])
             raise
-
-
-def _work_of(part: Part, errand: Errand) -> Work:
-    async def fingerprint() -> str:
-        return await (await part.decoded()).fingerprint()
-
-    seconds = part.recording.duration
-    if seconds is None:
-        seconds = part.recording.source.size / _COMPRESSED
-    return Work(seconds, errand, fingerprint, raw=part.raw)
 
 
 async def _whole(

@@ -116,6 +116,19 @@ def maintenance(admin: AdminClient, name: str, switch: str) -> None:
 
 
 @click.command()
+@click.argument("name")
+@click.argument("switch", type=click.Choice(["on", "off"]))
+@_with_gateway
+def drain(admin: AdminClient, name: str, switch: str) -> None:
+    """Keep new requests away from the engine NAME; it finishes those it has."""
+    engine = admin.set_drained(name, on=switch == "on")
+    left = engine["in_flight"]
+    finishing = f", and finishes the {left} it has" if left else ", and has none left"
+    said = f"gets no new requests{finishing}" if engine["drained"] else "gets requests again"
+    click.echo(f"{name} {said}.")
+
+
+@click.command()
 @click.argument("identity", metavar="[ID]", required=False)
 @_with_gateway
 def incidents(admin: AdminClient, identity: str | None) -> None:
@@ -166,7 +179,7 @@ def wedge(admin: AdminClient, name: str, fault: str, seconds: float) -> None:
     sys.exit(0 if outcome.good else 1)
 
 
-COMMANDS = (status, probe, restart, maintenance, incidents, drill)
+COMMANDS = (status, probe, restart, maintenance, drain, incidents, drill)
 
 
 def _engine(admin: AdminClient, name: str) -> dict[str, Any]:

@@ -4,26 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from spark_control.caller import Caller
 from spark_control.errors import InvalidRequest
-from spark_control.settings import DeepHealthSettings
+from spark_control.settings import DeepHealthSettings, TrafficSettings
 from spark_control.supervision.work import Errand
 
 HEADER = "x-spark-patience"
 
 
-def errand(headers: Mapping[str, str], settings: DeepHealthSettings) -> Errand:
-    """A client's request, with the patience that it asks for, or that is usual for its kind of client.
+def errand(
+    headers: Mapping[str, str], caller: Caller, settings: DeepHealthSettings, traffic: TrafficSettings
+) -> Errand:
+    """A client's request, with the patience that it asks for, that its key gives it, or that is usual for its kind.
 
-    Raises InvalidRequest if the header is no number of seconds.
+    Who has less patience than others waits no longer than that for its turn
+    either. Raises InvalidRequest if the header is no number of seconds.
     """
+    own = _own_patience(headers, caller, settings)
+    if own is None:
+        return Errand(settings.patience, caller.name, traffic.wait)
+    # Of a client that would not wait for a cure it is not known how long it waits for its turn.
+    return Errand(own, caller.name, min(own, traffic.wait) if own else traffic.wait)
+
+
+class Errands:
+    """Makes clients' requests errands, by the settings for one kind of engine."""
+
+    def __init__(self, settings: DeepHealthSettings, traffic: TrafficSettings) -> None:
+        self._settings = settings
+        self._traffic = traffic
+
+    def __call__(self, headers: Mapping[str, str], caller: Caller) -> Errand:
+        return errand(headers, caller, self._settings, self._traffic)
+
+
+def _own_patience(headers: Mapping[str, str], caller: Caller, settings: DeepHealthSettings) -> float | None:
     asked = headers.get(HEADER)
     if asked is not None:
-        return Errand(min(_seconds(asked), settings.patience_max))
+        return min(_seconds(asked), settings.patience_max)
+    if caller.patience is not None:
+        return min(caller.patience, settings.patience_max)
     agent = headers.get("user-agent", "").casefold()
     for client in settings.patience_for:
         if client.user_agent.casefold() in agent:
-            return Errand(client.seconds)
-    return Errand(settings.patience)
+            return client.seconds
+    return None
 
 
 def _seconds(asked: str) -> float:

@@ -94,6 +94,8 @@ def _notes(engine: Json, columns: int) -> Iterator[str]:
             said.append(f"Its story: spark-control incidents {engine['incident']}")
     if engine["maintenance"]:
         said.append("In maintenance: it is watched, but not restarted.")
+    if engine["drained"]:
+        said.append("Drained: it gets no new requests.")
     if engine["restart"] and not engine["budget"]["left"]:
         wait = engine["budget"]["next_in"]
         said.append(f"No restarts left{f'; the next in {lasting(wait)}' if wait else ''}.")

@@ -32,18 +32,19 @@ from spark_control.errors import (
 from spark_control.health import build_health_router
 from spark_control.hearing import Hearing
 from spark_control.lifecycle import Lifecycle
-from spark_control.settings import DeepHealthSettings, Settings
+from spark_control.patience import Errands
+from spark_control.settings import Settings
 from spark_control.speaking import Speaking
 from spark_control.store import Store
 from spark_control.supervision.replay import Replay
 from spark_control.supervision.restarters import Restarter
-from spark_control.upstreams import listeners, speakers
+from spark_control.upstreams import listeners, speakers, thinkers
 from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import CANARIES, open_client
 from spark_control.watch import as_one, watch
 
-_VOICES_EVERY = 60.0
-"""Seconds between two looks at which voices an engine has."""
+_LISTS_EVERY = 60.0
+"""Seconds between two looks at which models and voices an engine has."""
 
 
 def create_app(
@@ -65,28 +66,36 @@ def create_app(
     client, canaries = open_client(transport), open_client(transport, agent=CANARIES)
     lifecycle = lifecycle or Lifecycle()
     own_store = store or Store.open(None)
-    speech = as_one(speakers(settings.upstreams, client))
-    transcription = as_one(listeners(settings.upstreams, client))
+    speaking_engines = speakers(settings.upstreams, client)
+    listening_engines = listeners(settings.upstreams, client)
+    thinking_engines = thinkers(settings.upstreams, client)
+    speech = as_one(speaking_engines, settings.traffic)
+    transcription = as_one(listening_engines, settings.traffic)
+    chat = as_one(thinking_engines, settings.traffic)
     catalog = Catalog(
-        speech.first if speech else None,
-        transcription.first if transcription else None,
+        speaking_engines,
+        listening_engines,
+        thinking_engines,
         own_names=settings.voices,
         default_voice=settings.speech.default_voice,
+        models=settings.models,
     )
-    replays = [replay for replay in (transcription, speech) if replay]
+    replays: list[Replay[Any]] = [replay for replay in (transcription, speech, chat) if replay]
     deep_health = watch(settings, replays, canaries, own_store, restarters or {})
 
-    def care(replay: Replay[Any]) -> DeepHealthSettings:
-        return settings.care_of(replay.first.name)
+    def errands(replay: Replay[Any]) -> Errands:
+        return Errands(settings.care_of(replay.first.name), settings.traffic)
 
-    speaking = Speaking(speech, catalog, settings.speech, care(speech)) if speech else None
-    hearing = Hearing(transcription, settings.uploads, care(transcription)) if transcription else None
+    speaking = Speaking(speech, catalog, settings.speech, errands(speech)) if speech else None
+    hearing = (
+        Hearing(transcription, catalog, settings.uploads, errands(transcription)) if transcription else None
+    )
 
     async def start() -> None:
         if engines_ready:
             await engines_ready()
         lifecycle.ready = True
-        await asyncio.gather(catalog.keep_fresh(_VOICES_EVERY), deep_health.run_forever())
+        await asyncio.gather(catalog.keep_fresh(_LISTS_EVERY), deep_health.run_forever())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -2,19 +2,27 @@
 
     text -> script -> the engine, some pieces ahead -> samples in order -> one encoder -> bytes
 
-A WAV of one piece is the engine's own file, passed on untouched.
+A WAV of one piece is the engine's own file, passed on untouched. The script
+is written for the engine that is to speak; where another has to stand in,
+what it says is made to fit.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 
 from spark_control.ahead import in_order
+from spark_control.audio.encode import Encoder
 from spark_control.audio.formats import SPOKEN, WAV, Format
 from spark_control.audio.speaking_time import speaking_time
+from spark_control.audio.spoken_text import is_ssml
 from spark_control.errors import UpstreamError
+from spark_control.patience import Errands
 from spark_control.script import Script, in_the_mood, write_script
-from spark_control.settings import DeepHealthSettings, SpeechSettings
+from spark_control.settings import SpeechSettings
 from spark_control.sound import (
     Encoded,
     EngineFile,
@@ -25,9 +33,10 @@ from spark_control.sound import (
     shortest_bytes,
 )
 from spark_control.speech_body import SpeechBody
-from spark_control.supervision.replay import Replay
+from spark_control.supervision.replay import Replay, Taken
 from spark_control.supervision.work import Errand, Work
 from spark_control.upstreams.base import Speech, SpeechDialect, Voice
+from spark_control.upstreams.casting import Cast
 from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import Answer, Upstream
 
@@ -59,38 +68,25 @@ class Speaking:
         speakers: Replay[SpeechDialect],
         catalog: Catalog,
         settings: SpeechSettings,
-        care: DeepHealthSettings,
+        errands: Errands,
     ) -> None:
-        self.care = care
+        self.errand = errands
+        self.pieces = speakers.first.pieces
         self._speakers = speakers
-        self._speaker = speakers.first
         self._catalog = catalog
         self._settings = settings
-        self.concurrency = speakers.first.pieces
 
     def sample(self, voice: Voice) -> str:
         """A sentence to try `voice` with."""
         return SAMPLES.get((voice.language or "").partition("-")[0], SAMPLES["en"])
 
-    async def start(self, body: SpeechBody, errand: Errand, concurrency: int | None = None) -> Sound:
-        """Have it said, `concurrency` pieces at once (the engine's own unless given).
+    async def start(self, body: SpeechBody, errand: Errand, pieces: int | None = None) -> Sound:
+        """Have it said, `pieces` at once (as many as the engine may get unless given).
 
         Returns once there is something to hear; raises a GatewayError while there is not.
         """
         body.refuse_longer_than(self._settings.max_characters)
-        voice = await self._catalog.voice(body.voice)
-        voice = in_the_mood(voice, body.instructions or "", self._catalog.voices)
-        dialect = self._speaker.dialect
-        script = write_script(
-            body.input,
-            voice,
-            body.pace,
-            longest=self._speaker.longest,
-            clean=self._settings.clean,
-            takes_ssml=dialect.takes_ssml,
-            paces=dialect.paces,
-        )
-        sound = await self._sound(script, SPOKEN[body.format], voice, errand, concurrency or self.concurrency)
+        sound = await self._sound(await self._staged(body), SPOKEN[body.format], errand, pieces)
         try:
             await sound.begin()
         except BaseException:
@@ -99,36 +95,122 @@ class Speaking:
         sound.headers |= errand.headers
         return sound
 
-    async def _sound(
-        self, script: Script, format_: Format, voice: Voice, errand: Errand, concurrency: int
-    ) -> Sound:
-        speakers = self._speakers
-        if format_ is WAV and len(script.speeches) == 1 and script.tempo == 1.0:
+    async def _staged(self, body: SpeechBody) -> Staging:
+        """Who may say it, and what exactly."""
+        cast = await self._catalog.cast(body.voice, body.model)
+        if is_ssml(body.input):
+            cast = self._who_take_ssml(cast)
+        mood = body.instructions or ""
+        cast = cast.with_voices(
+            {
+                name: in_the_mood(voice, mood, self._catalog.voices_of(name))
+                for name, voice in cast.voices.items()
+            }
+        )
+        speaker = self._speakers.named(cast.engine)
+        script = write_script(
+            body.input,
+            cast.voice,
+            body.pace,
+            longest=min(self._speakers.named(name).longest for name in cast.voices),
+            clean=self._settings.clean,
+            takes_ssml=speaker.dialect.takes_ssml,
+            paces=speaker.dialect.paces,
+        )
+        return Staging(cast, speaker, script)
+
+    def _who_take_ssml(self, cast: Cast) -> Cast:
+        taking = [name for name in cast.voices if self._speakers.named(name).dialect.takes_ssml]
+        return cast.only(taking) if taking else cast
+
+    async def _sound(self, staging: Staging, format_: Format, errand: Errand, pieces: int | None) -> Sound:
+        speakers, script = self._speakers, staging.script
+        whole = format_ is WAV and len(script.speeches) == 1 and script.tempo == 1.0
+        if whole and all(staging.can_send_file(speakers.named(name)) for name in staging.cast.voices):
             (speech,) = script.speeches
             taken = await speakers.take(
-                work_of(speech, errand), lambda speaker, _: begin_file(speaker, speech)
+                staging.work(speech, errand),
+                lambda speaker, _: begin_file(speaker, staging.said_by(speaker, speech)),
             )
-            return EngineFile(taken, speech)
-        samples = in_order(script.speeches, lambda speech: say(speakers, speech, errand), concurrency)
-        return Encoded(self._speaker, samples, format_, script, voice)
+            errand.voice = staging.cast.voices[taken.upstream.name].id
+            return EngineFile(taken, staging.said_by(taken.upstream, speech))
+        samples = in_order(
+            script.speeches,
+            lambda speech: say(speakers, staging, speech, errand),
+            pieces or staging.speaker.pieces,
+        )
+        return Encoded(staging.speaker, samples, format_, script, staging.cast.voice)
 
 
-def work_of(speech: Speech, errand: Errand) -> Work:
-    """A piece of text as work for an engine; the same text and voice are the same work."""
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A script, the engine that it was written for, and all that may speak it."""
 
-    async def fingerprint() -> str:
-        return hashlib.sha256(f"{speech.voice.id}\0{speech.text}".encode()).hexdigest()
+    cast: Cast
+    speaker: Upstream[SpeechDialect]
+    script: Script
 
-    return Work(speaking_time(speech.text) / speech.speed, errand, fingerprint)
+    def work(self, speech: Speech, errand: Errand) -> Work:
+        """A piece of text as work for an engine; the same text and voice are the same work."""
+
+        async def fingerprint() -> str:
+            return hashlib.sha256(f"{speech.voice.id}\0{speech.text}".encode()).hexdigest()
+
+        size = speaking_time(speech.text) / speech.speed
+        return Work(size, errand, fingerprint, among=self.cast.ranks)
+
+    def said_by(self, speaker: Upstream[SpeechDialect], speech: Speech) -> Speech:
+        """It in that engine's voice, and as near to its pace as the engine comes."""
+        slowest, fastest = speaker.dialect.paces
+        return replace(
+            speech,
+            voice=self.cast.voices[speaker.name],
+            speed=min(max(speech.speed, slowest), fastest),
+        )
+
+    def can_send_file(self, speaker: Upstream[SpeechDialect]) -> bool:
+        """Whether that engine's own file is what was asked for."""
+        (speech,) = self.script.speeches
+        return speaker.dialect.whole_files and self.said_by(speaker, speech).speed == speech.speed
+
+    def fitting(self, speaker: Upstream[SpeechDialect], speech: Speech) -> Encoder | None:
+        """What makes that engine's samples what this one's would be; None if they are."""
+        rate, wanted = speaker.dialect.stream_rate, self.speaker.dialect.stream_rate
+        tempo = speech.speed / self.said_by(speaker, speech).speed
+        return None if rate == wanted and tempo == 1.0 else Encoder("pcm", rate, tempo=tempo, pcm_rate=wanted)
 
 
-async def say(speakers: Replay[SpeechDialect], speech: Speech, errand: Errand) -> Samples:
-    """An engine's samples of one piece, s16le mono. Fewer than its words need is a failed engine."""
-    taken = await speakers.take(work_of(speech, errand), lambda speaker, _: _begin_samples(speaker, speech))
-    speaker, answer, rate = taken.upstream, taken.value, taken.upstream.dialect.stream_rate
+async def say(speakers: Replay[SpeechDialect], staging: Staging, speech: Speech, errand: Errand) -> Samples:
+    """An engine's samples of one piece, s16le mono, as the script's own engine would give them.
+
+    Fewer than its words need is a failed engine.
+    """
+    taken = await speakers.take(
+        staging.work(speech, errand),
+        lambda speaker, _: _begin_samples(speaker, staging.said_by(speaker, speech)),
+    )
+    speaker, answer = taken.upstream, taken.value
+    errand.voice = errand.voice or staging.cast.voices[speaker.name].id
+    fitting = staging.fitting(speaker, speech)
+    try:
+        async with aclosing(_whole(taken, staging.said_by(speaker, speech))) as heard:
+            async for piece in heard:
+                fitted = await asyncio.to_thread(fitting.feed, piece) if fitting else piece
+                if fitted:
+                    yield fitted
+        if fitting:
+            yield await asyncio.to_thread(fitting.finish)
+    finally:
+        taken.leave()
+        await answer.aclose()
+
+
+async def _whole(taken: Taken[SpeechDialect, Answer], speech: Speech) -> Samples:
+    """All that it says; what broke off, or is too short, has failed."""
+    speaker, rate = taken.upstream, taken.upstream.dialect.stream_rate
     heard, silent = 0, True
     try:
-        async for piece in answer.pieces():
+        async for piece in taken.value.pieces():
             heard += len(piece)
             silent = silent and is_silent(piece)
             if heard > _ENDLESS * 2 * rate:
@@ -137,15 +219,12 @@ async def say(speakers: Replay[SpeechDialect], speech: Speech, errand: Errand) -
         # Half a sample would turn all that follows into noise.
         if not heard or heard % 2 or heard < shortest_bytes(speech, rate):
             raise speaker.cut_short()
-        taken.complete()
-        if silent:
-            taken.doubt("silence for words")
     except UpstreamError as exc:
         taken.broke(exc)
         raise
-    finally:
-        taken.leave()
-        await answer.aclose()
+    taken.complete()
+    if silent:
+        taken.doubt("silence for words")
 
 
 async def _begin_samples(speaker: Upstream[SpeechDialect], speech: Speech) -> Answer:

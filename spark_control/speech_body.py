@@ -16,6 +16,11 @@ def _named(value: object) -> object:
     return value.get("id") if isinstance(value, dict) else value
 
 
+def _if_text(value: object) -> object:
+    """A model is forgiven whatever it is."""
+    return value if isinstance(value, str) else None
+
+
 def _blank_is_absent(value: str | None) -> str | None:
     return (value or "").strip() or None
 
@@ -50,6 +55,7 @@ class SpeechBody(BaseModel):
     """Unknown fields are ignored: every client has some of its own."""
 
     input: Annotated[StrictStr, AfterValidator(_has_words)]
+    model: Annotated[Text, BeforeValidator(_if_text)] = None
     voice: Annotated[Text, BeforeValidator(_named)] = None
     response_format: Annotated[Text, AfterValidator(_can_be_made)] = None
     speed: Annotated[float | None, Field(ge=0.25, le=4.0)] = None
@@ -77,6 +83,7 @@ class Batch(BaseModel):
     """What is posted to /v1/audio/speech/batch: several texts, and what holds for each unless it says otherwise."""
 
     inputs: Annotated[list[object], Field(min_length=1, max_length=100)]
+    model: object = None
     voice: object = None
     response_format: object = None
     speed: object = None

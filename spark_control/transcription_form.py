@@ -21,6 +21,7 @@ class Wanted:
     language: str | None
     prompt: str | None
     temperature: str | None
+    model: str | None = None
 
     @property
     def times(self) -> bool:
@@ -55,4 +56,5 @@ def read_wanted(form: Form) -> Wanted:
         language=form.last("language"),
         prompt=form.last("prompt"),
         temperature=form.last("temperature"),
+        model=form.last("model"),
     )

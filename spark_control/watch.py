@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import httpx
 
 from spark_control.deep_health import DeepHealth
-from spark_control.settings import Settings, Task
+from spark_control.settings import Settings, Task, TrafficSettings
 from spark_control.store import Store
 from spark_control.supervision import stamps
 from spark_control.supervision.alerts import Alerts
@@ -18,6 +18,7 @@ from spark_control.supervision.chronicle import Announcements, Chronicle
 from spark_control.supervision.lane import Lane
 from spark_control.supervision.probes import (
     Canary,
+    chat_canary,
     closed_loop,
     readiness,
     speech_canary,
@@ -26,20 +27,23 @@ from spark_control.supervision.probes import (
 from spark_control.supervision.replay import Replay
 from spark_control.supervision.restarters import Restarter, build_restarter
 from spark_control.supervision.schedule import Schedule
-from spark_control.upstreams import build_upstream
-from spark_control.upstreams.base import Dialect, SpeechDialect, TranscriptionDialect
+from spark_control.upstreams.base import Dialect
 from spark_control.upstreams.client import Upstream
 
 DialectT = TypeVar("DialectT", bound=Dialect)
 
 
-def as_one(upstreams: Sequence[Upstream[DialectT]]) -> Replay[DialectT] | None:
-    """The engines of one kind as one that does not fail; None if there are none."""
-    return (
-        Replay([Lane(upstream, time.monotonic) for upstream in upstreams], time.monotonic)
-        if upstreams
-        else None
-    )
+_CANARIES: Mapping[Task, Callable[[Upstream[Any]], Canary]] = {
+    "speech": speech_canary,
+    "transcription": transcription_canary,
+    "chat": chat_canary,
+}
+
+
+def as_one(upstreams: Sequence[Upstream[DialectT]], traffic: TrafficSettings) -> Replay[DialectT] | None:
+    """The engines that do the same as one that does not fail; None if there are none."""
+    lanes = [Lane(upstream, time.monotonic, most_waiting=traffic.queue) for upstream in upstreams]
+    return Replay(lanes, time.monotonic) if lanes else None
 
 
 def watch(
@@ -59,7 +63,17 @@ def watch(
     builder = _Builder(settings, canaries, house, announcements, restarters)
     schedules = [builder.schedule(lane, replay) for replay in replays for lane in replay.lanes]
     cares = [schedule.care for schedule in schedules]
-    return DeepHealth(cares, house, announcements, schedules, closed_loop=builder.loop(replays))
+    first = {settings.upstreams[replay.first.name].task: replay.first.over(canaries) for replay in replays}
+    if not {"speech", "transcription"} <= first.keys():
+        return DeepHealth(cares, house, announcements, schedules)
+    return DeepHealth(
+        cares,
+        house,
+        announcements,
+        schedules,
+        closed_loop=closed_loop(first["speech"], first["transcription"]),
+        looped=(first["speech"].name, first["transcription"].name),
+    )
 
 
 class _Builder:
@@ -82,7 +96,7 @@ class _Builder:
 
     def _care(self, lane: Lane[Any], replay: Replay[Any]) -> Care:
         settings = self._settings.upstreams[lane.name]
-        probed = self._probed(lane.name)
+        probed = lane.upstream.over(self._canaries)
         return Care(
             self._house,
             lane,
@@ -90,32 +104,10 @@ class _Builder:
             self._settings.care_of(lane.name),
             kind=settings.kind,
             machine=settings.machine or "",
-            canary=_canary(settings.task, probed),
+            canary=_CANARIES[settings.task](probed),
             ready=readiness(probed),
             restarter=self._restarters.get(lane.name)
             or (build_restarter(settings.restart) if settings.restart else None),
             page=Alerts(self._settings.care_of(lane.name).alerts).send,
             on_change=replay.changed,
         )
-
-    def _probed(self, name: str) -> Upstream[Dialect]:
-        return build_upstream(name, self._settings.upstreams[name], self._canaries)
-
-    def loop(self, replays: Sequence[Replay[Any]]) -> Canary | None:
-        """The first engine that speaks heard by the first that hears, if there are both."""
-        first = {self._task(replay.first.name): replay.first.name for replay in replays}
-        if not {"speech", "transcription"} <= first.keys():
-            return None
-        speaker, listener = self._probed(first["speech"]), self._probed(first["transcription"])
-        return closed_loop(
-            cast("Upstream[SpeechDialect]", speaker), cast("Upstream[TranscriptionDialect]", listener)
-        )
-
-    def _task(self, name: str) -> Task:
-        return self._settings.upstreams[name].task
-
-
-def _canary(task: Task, upstream: Upstream[Dialect]) -> Canary:
-    if task == "speech":
-        return speech_canary(cast("Upstream[SpeechDialect]", upstream))
-    return transcription_canary(cast("Upstream[TranscriptionDialect]", upstream))

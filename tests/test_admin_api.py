@@ -28,7 +28,7 @@ from tests.live import eventually, serving, unused_port
 from tests.processes import serve
 
 BROKEN = Fault(500, b'{"detail": "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"}')
-WRITING = ("probe", "restart", "maintenance", "fault")
+WRITING = ("drain", "probe", "restart", "maintenance", "fault")
 
 
 class Nurse:

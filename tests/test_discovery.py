@@ -94,6 +94,7 @@ def test_voices_come_under_every_key_that_a_client_reads(gateway):
         "voice": "Magpie-Multilingual.EN-US.Mia.Calm",
         "language": "en-US",
         "emotion": "Calm",
+        "description": None,
         "engine": "magpie",
     }
 

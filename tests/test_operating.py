@@ -150,6 +150,17 @@ def test_what_may_not_be_restarted_is_not(run):
     assert "No way to restart magpie is configured." in ended.output
 
 
+def test_an_engine_is_drained_and_used_again(gateway_with):
+    with gateway_with() as gateway:
+        run = typed_to(str(gateway.base_url))
+        assert run("drain", "magpie", "on").output == "magpie gets no new requests, and has none left.\n"
+        assert "Drained: it gets no new requests." in run("status").output
+        refused = gateway.post("/v1/audio/speech", json={"input": "Hello"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "service_drained")
+        assert run("drain", "magpie", "off").output == "magpie gets requests again.\n"
+        assert gateway.post("/v1/audio/speech", json={"input": "Hello"}).status_code == 200
+
+
 def test_maintenance_is_switched(gateway_with):
     with gateway_with() as gateway:
         run = typed_to(str(gateway.base_url))

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_control.caller import NOBODY, Caller
 from spark_control.errors import InvalidRequest
 from spark_control.patience import HEADER, errand
-from spark_control.settings import DeepHealthSettings, PatienceFor
+from spark_control.settings import DeepHealthSettings, PatienceFor, TrafficSettings
 
 USUAL = DeepHealthSettings()
 
 
-def patience(settings: DeepHealthSettings = USUAL, **headers: str) -> float:
+def patience(settings: DeepHealthSettings = USUAL, caller: Caller = NOBODY, **headers: str) -> float:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return errand(named, settings).patience
+    return errand(named, caller, settings, TrafficSettings()).patience
 
 
 def test_a_client_that_says_nothing_has_a_minute() -> None:
@@ -86,3 +87,22 @@ def test_whatever_a_client_sends_is_refused_or_is_a_time_that_ends(asked: str) -
 @given(st.integers(0, 10**400))
 def test_a_number_too_large_to_count_is_the_most(asked: int) -> None:
     assert patience(x_spark_patience=str(asked)) == min(asked, 900)
+
+
+def test_a_key_has_the_patience_that_was_given_to_it_unless_its_client_says_otherwise() -> None:
+    hasty = Caller("key:satellite", key="satellite", patience=4)
+
+    assert patience(caller=hasty) == 4
+    assert patience(caller=hasty, user_agent="HomeAssistant/2026.11") == 4
+    assert patience(caller=hasty, x_spark_patience="20") == 20
+
+
+def test_who_would_not_wait_for_a_cure_does_not_wait_longer_for_its_turn() -> None:
+    def wait(**headers: str) -> float:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return errand(named, NOBODY, USUAL, TrafficSettings(wait=30)).wait
+
+    assert wait() == 30
+    assert wait(user_agent="HomeAssistant/2026.11") == 8
+    assert wait(x_spark_patience="600") == 30
+    assert wait(x_spark_patience="0") == 30

@@ -30,6 +30,7 @@ def engine(**what):
         "reason": None,
         "since": "2026-05-04T11:57:00.000Z",
         "maintenance": False,
+        "drained": False,
         "held": 0,
         "last_probe": {"at": "2026-05-04T11:59:48.000Z", "passed": True, "seconds": 0.5, "detail": ""},
         "restart": {"by": "docker", "what": "parakeet"},
@@ -101,6 +102,7 @@ def test_a_spent_budget_and_maintenance_are_told():
 
     assert "No restarts left; the next in 10 min." in screen(engine(budget=spent))
     assert "In maintenance: it is watched, but not restarted." in screen(engine(maintenance=True))
+    assert "Drained: it gets no new requests." in screen(engine(drained=True))
 
 
 def test_what_nobody_can_restart_or_has_tried_is_no_number():

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from spark_control.settings import Kind, Settings
+from spark_control.settings import Kind, Settings, UpstreamSettings
 from spark_control.settings_file import InvalidSettings, load_settings
 from spark_control.upstreams import DIALECTS
 
@@ -169,8 +169,31 @@ def test_a_file_that_was_named_must_be_there(tmp_path):
         load_settings(tmp_path / "absent.toml", {})
 
 
-def test_every_kind_has_a_dialect():
-    assert set(get_args(Kind)) == set(DIALECTS)
+def test_every_kind_has_a_dialect_for_what_it_does():
+    assert {kind for kinds in DIALECTS.values() for kind in kinds} == set(get_args(Kind))
+    for kind in get_args(Kind):
+        settings = UpstreamSettings(kind=kind, url="http://spark-1:9000")
+        assert kind in DIALECTS[settings.task]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('kind = "magpie"\nserves = "chat"', "an engine of the kind magpie serves speech, and nothing else"),
+        ('kind = "magpie"\nflavour = "vllm"', "the flavours of magpie are: none"),
+        ('kind = "qwen3-tts"\nflavour = "vllm"', "the flavours of qwen3-tts are: groxaxo, icantc0de1, vllm-omni"),
+    ],
+)
+def test_an_engine_that_is_to_be_what_it_cannot_be_is_refused(line, reason):
+    text = f'[upstreams.voice]\nurl = "http://spark-1:9000"\n{line}'
+
+    assert complaint(text) == f"upstreams.voice: {reason}"
+
+
+def test_two_engines_of_one_name_are_refused():
+    text = '[upstreams.a]\nkind = "magpie"\nurl = "http://x"\n' * 2
+
+    assert "not TOML" in complaint(text)
 
 
 def test_the_page_of_settings_is_the_one_that_the_settings_make():

@@ -160,9 +160,10 @@ def virtually(main: Coroutine[Any, Any, ResultT], machine: Machine | None = None
     return result
 
 
-def upstream_named(name: str) -> Upstream[TranscriptionDialect]:
+def upstream_named(name: str, priority: int = 0, concurrency: int = 1000) -> Upstream[TranscriptionDialect]:
     """An engine for those who only ever ask its name."""
-    return Upstream(name, Parakeet(f"http://{name}", model=f"model-of-{name}"), _CLIENT)
+    dialect = Parakeet(f"http://{name}", model=f"model-of-{name}")
+    return Upstream(name, dialect, _CLIENT, priority=priority, concurrency=concurrency)
 
 
 def _do(done: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:

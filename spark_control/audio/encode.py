@@ -25,7 +25,7 @@ class Encoder:
     """One sound: feed it s16le mono PCM at `rate` Hz, in pieces of any length, and send on what it gives.
 
     `format_` is mp3, opus (in Ogg), aac (ADTS), flac, wav (sizes left open) or
-    pcm (s16le at 24 kHz). `tempo` changes how fast it is spoken, and no pitch.
+    pcm (s16le at `pcm_rate`). `tempo` changes how fast it is spoken, and no pitch.
     The bytes depend on the samples alone, not on how they were cut. Feeding
     holds back about a tenth of a second of what comes out. Nothing fed gives
     nothing, not even a header.
@@ -33,10 +33,10 @@ class Encoder:
     Raises ValueError for a format or tempo there is not.
     """
 
-    def __init__(self, format_: str, rate: int, *, tempo: float = 1.0) -> None:
+    def __init__(self, format_: str, rate: int, *, tempo: float = 1.0, pcm_rate: int = PCM_RATE) -> None:
         if format_ not in FORMATS:
             raise ValueError(f"There is no format {format_!r}.")
-        rate_out, self._pack = _packer(format_, rate)
+        rate_out, self._pack = _packer(format_, rate, pcm_rate)
         self._filters = Filters(rate, "s16", "mono", _at_tempo(tempo), rate_out=rate_out)
         self.output_rate = rate_out
         """Hz of the sound that is encoded."""
@@ -87,12 +87,12 @@ _Packer = Callable[[av.AudioFrame | None], bytes]
 """Gives the bytes that a frame completes; at None, the last ones."""
 
 
-def _packer(format_: str, rate: int) -> tuple[int, _Packer]:
+def _packer(format_: str, rate: int, pcm_rate: int) -> tuple[int, _Packer]:
     """The rate in Hz at which a format is written, and what writes it."""
     if format_ == "wav":
         return rate, _Bare(wav_header(rate))
     if format_ == "pcm":
-        return PCM_RATE, _Bare(b"")
+        return pcm_rate, _Bare(b"")
     recipe = _RECIPES[format_]
     rate_out = recipe.rate(rate)
     return rate_out, _Muxed(recipe, rate_out)

@@ -47,6 +47,9 @@ _VERSIONS = (
     );
     CREATE TABLE maintenance (service TEXT PRIMARY KEY) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE drained (service TEXT PRIMARY KEY) WITHOUT ROWID;
+    """,
 )
 """What brings a file from each version to the next. One that has been released is never changed again."""
 

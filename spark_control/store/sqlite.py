@@ -161,6 +161,17 @@ class Store:
         else:
             self._write("DELETE FROM maintenance WHERE service = ?", (service,))
 
+    # Services that get no new requests.
+
+    def drained(self) -> set[str]:
+        return {service for (service,) in self._database.read("SELECT service FROM drained")}
+
+    def set_drained(self, service: str, on: bool) -> None:  # noqa: FBT001 (it is what is set)
+        if on:
+            self._write("INSERT OR IGNORE INTO drained (service) VALUES (?)", (service,))
+        else:
+            self._write("DELETE FROM drained WHERE service = ?", (service,))
+
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
         with self._database.writing() as transaction:
             transaction.execute(statement, values)

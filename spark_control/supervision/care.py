@@ -139,6 +139,7 @@ class Care:
             budget=replace(self.health.budget, spent=store.spent(self.name)),
             maintenance=self.name in store.maintenance(),
         )
+        self.lane.drained = self.name in store.drained()
         self.forget_old_poison()
         self.close_old_incidents()
         if self._attempts.remember(now, self.health.grace):
@@ -243,6 +244,12 @@ class Care:
         self._changed("maintenance on" if on else "maintenance off", "")
         if not on:
             self.look_after()
+
+    def set_drained(self, *, on: bool) -> None:
+        """While on, new requests are kept away from it; those under way are finished."""
+        self.lane.drained = on
+        self._changed("drained" if on else "no longer drained", "")
+        self._on_change()
 
     async def stop(self) -> None:
         if self._caring:

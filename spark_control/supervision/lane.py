@@ -1,22 +1,28 @@
-"""One engine as the requests meet it: open or closed, who is there, and who waits to be there alone."""
+"""One engine as the requests meet it: open or closed, who is there, who waits for a turn, and who to be there alone."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from spark_control.errors import UpstreamError
 from spark_control.evidence import Evidence, How
 from spark_control.supervision.forecast import Pace
+from spark_control.supervision.turns import Turns
 from spark_control.supervision.work import Work
 from spark_control.upstreams.base import Dialect
 from spark_control.upstreams.client import Upstream
 
 DialectT = TypeVar("DialectT", bound=Dialect, covariant=True)
+
+_UNMEASURED_STAY = 5.0
+"""Seconds that a request is believed to be there until one has been."""
+
+_LEARNS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,10 @@ class Outlook:
     """When it should work again, by the lane's clock; None if nobody knows."""
     hopeless: bool = False
     """Whether waiting is of no use: a person has to do something first."""
+
+
+class LaneClosed(Exception):
+    """The engine has been closed to requests while this one waited for its turn."""
 
 
 class Watcher(Protocol):
@@ -112,11 +122,15 @@ class Flight:
 class Lane(Generic[DialectT]):
     """The way to one engine. Only DeepHealth opens and closes it."""
 
-    def __init__(self, upstream: Upstream[DialectT], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, upstream: Upstream[DialectT], clock: Callable[[], float], *, most_waiting: int = 256
+    ) -> None:
         self.upstream = upstream
         self.name = upstream.name
         self.clock = clock
         self.outlook = Outlook()
+        self.drained = False
+        """Whether its owner keeps requests away from it."""
         self.proven = False
         """Whether it is known to be healthy, so that a success is no news."""
         self.cleared = 0
@@ -134,24 +148,59 @@ class Lane(Generic[DialectT]):
         self._ahead = 0.0
         """Works that wait for their answers to begin, and their seconds of sound."""
         self._arrivals = 0
+        self._promised = 0
+        """Turns that have been given to those who are not here yet."""
         self._taken = False  # by a suspect, or promised to one
         self._to_be_alone: deque[asyncio.Future[None]] = deque()
-        self._behind_them: deque[asyncio.Future[None]] = deque()
+        self._queue: Turns[asyncio.Future[None]] = Turns()
+        self._most_waiting = most_waiting
+        self._stay = _UNMEASURED_STAY
+
+    @property
+    def open(self) -> bool:
+        """Whether requests may come."""
+        return self.outlook.open and not self.drained
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for their turn."""
+        return len(self._queue) + len(self._to_be_alone)
+
+    @property
+    def load(self) -> float:
+        """How much there is to do, as a share of what it can do at once."""
+        return (len(self.flights) + self._promised + self.queued) / self.upstream.concurrency
+
+    @property
+    def taken(self) -> bool:
+        """Whether a suspect has it for itself, or waits to."""
+        return self._taken or bool(self._to_be_alone)
 
     def free_for(self, work: Work) -> bool:
         """Whether `enter` lets it in at once."""
-        busy = self._unbegun if self.name in work.suspect_on else self._to_be_alone
-        return not (self._taken or busy)
+        busy = self._unbegun or self._promised if self.name in work.suspect_on else self._to_be_alone
+        return not (self._taken or busy or self._queue) and self._has_room
+
+    def has_room_for(self, work: Work) -> bool:
+        """Whether it may at least wait. Who has waited before, or been answered in part, always may."""
+        return work.errand.admitted or self.free_for(work) or self.queued < self._most_waiting
+
+    def until_free(self) -> float:
+        """Seconds in which those who wait now should have had their turn."""
+        return (self.queued + 1) * self._stay / self.upstream.concurrency
 
     async def enter(self, work: Work) -> Flight:
-        """Come to the engine, at once if that may be. A suspect waits until it can be there alone, others let it."""
-        if self.name in work.suspect_on:
-            if self._taken or self._unbegun:
-                await self._turn(self._to_be_alone)
-            self._taken = True
-        else:
-            while self._taken or self._to_be_alone:
-                await self._turn(self._behind_them)
+        """Come to the engine, at once if that may be, or else when it is this work's turn.
+
+        A suspect waits until it can be there alone, others let it. Raises
+        LaneClosed if the engine is closed meanwhile.
+        """
+        if not self.free_for(work):
+            work.errand.admitted = True
+            if self.name in work.suspect_on:
+                await self._alone()
+            else:
+                await self._turn(work.errand.client)
         return self._flight(work)
 
     def leave(self, flight: Flight) -> None:
@@ -164,6 +213,15 @@ class Lane(Generic[DialectT]):
         if flight.suspect:
             self._taken = False
         self._pump()
+
+    def turn_away(self) -> None:
+        """Send those who wait elsewhere: it has been closed."""
+        waiting = [*self._queue, *self._to_be_alone]
+        self._queue = Turns()
+        self._to_be_alone.clear()
+        for turn in waiting:
+            if not turn.done():
+                turn.set_exception(LaneClosed)
 
     def answering(self, flight: Flight) -> None:
         """The first of its answer has come."""
@@ -180,6 +238,7 @@ class Lane(Generic[DialectT]):
     def landed(self, flight: Flight) -> None:
         """It got its answer, all of it."""
         self.last_success = self.clock()
+        self._stay += (self.last_success - flight.began - self._stay) * _LEARNS
         if not self.proven and self.watcher:
             self.watcher.succeeded(self, flight)
 
@@ -189,41 +248,72 @@ class Lane(Generic[DialectT]):
         self._arrivals += 1
         self._unbegun += 1
         self._ahead += work.size
-        due = now + self.pace.hangs_after(self._ahead)
+        due = now + max(work.slack, self.pace.hangs_after(self._ahead))
         suspect = self.name in work.suspect_on
+        self._taken = self._taken or suspect
         flight = Flight(work, now, self._ahead, due, first=first, number=self._arrivals, suspect=suspect)
         self.flights.add(flight)
         self.last_use = now
         return flight
 
-    async def _turn(self, queue: deque[asyncio.Future[None]]) -> None:
+    @property
+    def _has_room(self) -> bool:
+        return len(self.flights) + self._promised < self.upstream.concurrency
+
+    async def _turn(self, client: str) -> None:
         turn = asyncio.get_running_loop().create_future()
-        queue.append(turn)
+        self._queue.add(client, turn)
         try:
             await turn
         except asyncio.CancelledError:
-            if turn in queue:
-                queue.remove(turn)
-            elif queue is self._to_be_alone and not turn.cancelled():
-                self._taken = False  # it had been promised, and is free again
+            if _promised(turn):
+                self._promised -= 1  # it is free again
+            else:
+                with suppress(ValueError):  # it may have been sent away this very moment
+                    self._queue.remove(client, turn)
             self._pump()
             raise
+        self._promised -= 1
+
+    async def _alone(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._to_be_alone.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if _promised(turn):
+                self._taken = False
+                self._promised -= 1
+            elif turn in self._to_be_alone:
+                self._to_be_alone.remove(turn)
+            self._pump()
+            raise
+        self._promised -= 1
 
     def _pump(self) -> None:
-        """Let the next suspect in if nobody is there, or all others if no suspect waits."""
+        """Let the next suspect in if nobody is there, or others as far as there is room, if no suspect waits."""
         if self._taken:
             return
-        while self._to_be_alone and not self._unbegun:
+        while self._to_be_alone and not (self._unbegun or self._promised) and self._has_room:
             turn = self._to_be_alone.popleft()
             if not turn.done():  # its client may have left this very moment
                 self._taken = True
-                turn.set_result(None)
+                self._promise(turn)
                 return
-        while self._behind_them and not self._to_be_alone:
-            turn = self._behind_them.popleft()
+        while self._queue and not self._to_be_alone and self._has_room:
+            turn = self._queue.next()
             if not turn.done():
-                turn.set_result(None)
+                self._promise(turn)
+
+    def _promise(self, turn: asyncio.Future[None]) -> None:
+        self._promised += 1
+        turn.set_result(None)
 
     def _no_longer_ahead(self, flight: Flight) -> None:
         self._unbegun -= 1
         self._ahead = self._ahead - flight.work.size if self._unbegun else 0.0
+
+
+def _promised(turn: asyncio.Future[None]) -> bool:
+    """Whether its turn has been given to it."""
+    return turn.done() and not turn.cancelled() and turn.exception() is None

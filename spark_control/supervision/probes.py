@@ -27,6 +27,7 @@ from spark_control.supervision.recovery import Failed, Inconclusive, Passed
 from spark_control.supervision.wedge import Verdict, signature, verdict
 from spark_control.uploads import Spool
 from spark_control.upstreams.base import (
+    ChatDialect,
     Dialect,
     Recording,
     Speech,
@@ -199,3 +200,12 @@ def _canonical(sound: bytes) -> bytes:
     samples = bytearray()
     to_canonical(BytesIO(sound), samples.extend, longest=_LONGEST_PHRASE, deadline=lambda: False)
     return canonical_header(len(samples)) + bytes(samples)
+
+
+def chat_canary(upstream: Upstream[ChatDialect]) -> Canary:
+    """One token."""
+
+    async def canary() -> str | None:
+        return None
+
+    return canary

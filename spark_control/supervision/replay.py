@@ -1,9 +1,12 @@
 """Gets a piece of work its answer: from the first engine that can, from another, or from the cured one later.
 
     choose -> enter -> attempt -> answer
-       ^                  |
+       ^      (queue)     |
        |               failed: the watcher is told
        +-- hold <---------+        until an engine takes it, or patience ends
+
+Of the engines that may do it, those of the best rank and priority share the
+work: whichever has the least to do gets it. The others come after them.
 
 The rules: an engine gets the same work at most twice, the second time only
 after a canary has passed there; work that was there when the engine wedged
@@ -16,17 +19,18 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from spark_control.errors import (
     EngineDown,
     GatewayError,
     InvalidRequest,
     PoisonInput,
+    QueueFull,
     UpstreamError,
 )
 from spark_control.supervision.forecast import LONGEST_PROMISE, retry_after
-from spark_control.supervision.lane import DialectT, Flight, Lane, Outlook
+from spark_control.supervision.lane import DialectT, Flight, Lane, LaneClosed, Outlook
 from spark_control.supervision.wedge import Verdict, verdict
 from spark_control.supervision.work import MOST_EXECUTIONS, Work
 from spark_control.upstreams.client import Upstream
@@ -59,6 +63,10 @@ class Taken(Generic[DialectT, ValueT]):
             lane.watcher.absolved(lane, work.known_as)
         self.leave()
 
+    def alive(self) -> None:
+        """More of it has come: a long answer is proof of life for those who wait behind it."""
+        self._lane.last_success = self._lane.clock()
+
     def broke(self, error: UpstreamError) -> None:
         """It failed after the client had got something of it, so nobody can send it again."""
         if error.evidence and verdict(error.evidence) and self._lane.watcher:
@@ -76,26 +84,35 @@ class Taken(Generic[DialectT, ValueT]):
 
 
 class Replay(Generic[DialectT]):
-    """The engines of one kind, in the order of the settings file, as one that does not fail."""
+    """The engines that do the same, in the order of the settings file, as one that does not fail."""
 
     def __init__(self, lanes: Sequence[Lane[DialectT]], clock: Callable[[], float]) -> None:
         self.lanes = lanes
         self._clock = clock
         self._waiting: dict[asyncio.Future[None], None] = {}
+        self._preferred = sorted(lanes, key=lambda lane: lane.upstream.priority)
+        self._by_name = {lane.name: lane for lane in lanes}
 
     @property
     def first(self) -> Upstream[DialectT]:
-        """The engine that does the work in ordinary times."""
-        return self.lanes[0].upstream
+        """The engine that does the work in ordinary times, if nothing else is asked for."""
+        return self._preferred[0].upstream
 
-    def doubted(self, reason: str) -> None:
-        """An answer was odd, and nobody can tell whose it was: the first engine's, as nearly always."""
-        lane = self.lanes[0]
+    def named(self, engine: str) -> Upstream[DialectT]:
+        """The engine of that name. Raises KeyError."""
+        return self._by_name[engine].upstream
+
+    def doubted(self, reason: str, engine: str | None) -> None:
+        """An answer of that engine was odd; of the first one's, if nobody knows whose it was."""
+        lane = self._by_name.get(engine or "", self._preferred[0])
         if lane.watcher:
             lane.watcher.doubted(lane, reason)
 
     def changed(self) -> None:
         """An engine has opened or closed: look again, first come first."""
+        for lane in self.lanes:
+            if not lane.open:
+                lane.turn_away()
         waiting, self._waiting = self._waiting, {}
         for each in waiting:
             if not each.done():
@@ -112,7 +129,9 @@ class Replay(Generic[DialectT]):
         while True:
             lane = await self._choice(work) or await self._hold(work, failure)
             flight = await self._enter(lane, work)
-            if not lane.outlook.open:
+            if flight is None:
+                continue
+            if not lane.open:
                 lane.leave(flight)
                 continue
             work.executions[lane.name] += 1
@@ -124,7 +143,7 @@ class Replay(Generic[DialectT]):
                 await self._failed(lane, flight, exc)
             except InvalidRequest:
                 lane.leave(flight)
-                if lane is self.lanes[0]:
+                if lane is self._lanes_for(work)[0]:
                     raise
                 # Another engine may lack the voice, say: that is no fault of the client's.
                 work.executions[lane.name] = MOST_EXECUTIONS
@@ -133,33 +152,67 @@ class Replay(Generic[DialectT]):
                 raise
             else:
                 lane.answering(flight)
+                work.errand.admitted = True
                 work.errand.model = lane.upstream.model
+                work.errand.engine = lane.name
                 self._note(lane, work)
                 return Taken(lane, flight, value)
 
-    async def _enter(self, lane: Lane[DialectT], work: Work) -> Flight:
-        """Come to the engine, which others may have for themselves for a while."""
+    async def _enter(self, lane: Lane[DialectT], work: Work) -> Flight | None:
+        """Come to the engine, or wait there for a turn; None if it has been closed meanwhile."""
         if lane.free_for(work):
             return await lane.enter(work)
-        began = self._clock()
+        began, taken = self._clock(), lane.taken
         try:
-            async with asyncio.timeout(work.errand.patience):
+            async with asyncio.timeout(work.errand.patience if taken else work.errand.wait):
                 return await lane.enter(work)
+        except LaneClosed:
+            return None
         except TimeoutError:
             self._count(lane, "failed")
-            message = f"{self.first.dialect.title.capitalize()} is busy with a request that must be alone."
-            raise EngineDown(
-                f"{message} Try again shortly.", code="service_unavailable", retry_after=5
-            ) from None
+            raise (self._too_long_alone() if taken else self._queue_full(lane)) from None
         finally:
-            work.errand.held(self._clock() - began)
+            if taken:
+                work.errand.held(self._clock() - began)
+
+    def _too_long_alone(self) -> EngineDown:
+        message = f"{self.first.dialect.title.capitalize()} is busy with a request that must be alone."
+        return EngineDown(f"{message} Try again shortly.", code="service_unavailable", retry_after=5)
+
+    def _queue_full(self, lane: Lane[DialectT]) -> QueueFull:
+        seconds = retry_after(lane.until_free())
+        title = self.first.dialect.title.capitalize()
+        return QueueFull(f"{title} has its hands full; try again in about {seconds} s.", retry_after=seconds)
+
+    def _lanes_for(self, work: Work) -> Sequence[Lane[DialectT]]:
+        """Those that may do it, the best first. Raises LookupError if there is none at all."""
+        among = work.among
+        if among is None:
+            return self._preferred
+        lanes = [lane for lane in self._preferred if lane.name in among]
+        if not lanes:
+            raise LookupError("no engine of this pool may do it")
+        return sorted(lanes, key=lambda lane: among[lane.name])
+
+    def _rank(self, lane: Lane[DialectT], work: Work) -> tuple[int, int]:
+        return (work.among or {}).get(lane.name, 0), lane.upstream.priority
 
     async def _choice(self, work: Work) -> Lane[DialectT] | None:
-        """The first engine that may have `work` now."""
-        for lane in self.lanes:
-            if lane.outlook.open and await self._may_have(lane, work):
-                return lane
-        return None
+        """The engine with the least to do, of the best that may have `work` now. Raises QueueFull."""
+        best: Lane[DialectT] | None = None
+        full: Lane[DialectT] | None = None
+        for lane in self._lanes_for(work):
+            if best and self._rank(lane, work) != self._rank(best, work):
+                break
+            if not (lane.open and await self._may_have(lane, work)):
+                continue
+            if not lane.has_room_for(work):
+                full = full or lane
+            elif best is None or lane.load < best.load:
+                best = lane
+        if best is None and full:
+            raise self._queue_full(full)
+        return best
 
     async def _may_have(self, lane: Lane[DialectT], work: Work) -> bool:
         if work.executions[lane.name] >= MOST_EXECUTIONS or work.failed_in.get(lane.name) == lane.cleared:
@@ -200,17 +253,27 @@ class Replay(Generic[DialectT]):
 
     def _note(self, lane: Lane[DialectT], work: Work) -> None:
         """Count it, if it took more than one engine's one try."""
-        if lane is not self.lanes[0] and work.errand.degraded is None:
-            why = self.lanes[0].outlook.sentence or "the first engine failed this request"
-            work.errand.degraded = f"{self.lanes[0].name}: {why}"
-            self._count(self.lanes[0], "degraded")
+        better = None if lane is self._preferred[0] else self._better(lane, work)
+        if better and work.errand.degraded is None:
+            why = better.outlook.sentence or _kept_free(better) or "it failed this request"
+            work.errand.degraded = f"{better.name}: {why}"
+            self._count(better, "degraded")
         elif work.failed_in:
             self._count(lane, "replayed")
+
+    def _better(self, lane: Lane[DialectT], work: Work) -> Lane[DialectT] | None:
+        """An engine that would have been chosen before, and could not do it."""
+        for other in self._lanes_for(work):
+            if other is lane:
+                return None
+            if not other.open or other.name in work.failed_in or work.executions[other.name]:
+                return other
+        return None
 
     async def _hold(self, work: Work, failure: UpstreamError | None) -> Lane[DialectT]:
         """Wait until an engine takes it. Raises what the client is to hear if that takes longer than it can wait."""
         began = self._clock()
-        first = self.lanes[0]
+        first = self._lanes_for(work)[0]
         held = False
         try:
             while True:
@@ -224,7 +287,7 @@ class Replay(Generic[DialectT]):
                 if not hopes or left <= 0 or (rest is not None and rest > left) or first.held >= _MOST_HELD:
                     raise await self._refusal(work, hopes, None if held else failure, rest)
                 if not held:
-                    held = True
+                    held = work.errand.admitted = True
                     first.held += 1
                     self._count(first, "held")
                 with suppress(TimeoutError):
@@ -248,8 +311,8 @@ class Replay(Generic[DialectT]):
         """Engines that can still do it, once they are well."""
         return [
             lane
-            for lane in self.lanes
-            if not lane.outlook.hopeless
+            for lane in self._lanes_for(work)
+            if not (lane.outlook.hopeless or lane.drained)
             and work.executions[lane.name] < MOST_EXECUTIONS
             and not await self._quarantined(lane, work)
         ]
@@ -264,13 +327,18 @@ class Replay(Generic[DialectT]):
         self, work: Work, hopes: Sequence[Lane[DialectT]], failure: UpstreamError | None, rest: float | None
     ) -> GatewayError:
         """What the client is to hear: its own failure, if nothing has happened since, or how the engine is."""
-        title = self.first.dialect.title.capitalize()
-        if not hopes and any([await self._quarantined(lane, work) for lane in self.lanes]):
+        lanes = self._lanes_for(work)
+        title = lanes[0].upstream.dialect.title.capitalize()
+        if not hopes and any([await self._quarantined(lane, work) for lane in lanes]):
             return PoisonInput(f"{title} has failed on this very input twice, and is spared it for a day.")
         if failure and self._tried_everything(work):
             failure.headers["x-should-retry"] = "false"
             return failure
-        outlook = (hopes or self.lanes)[0].outlook
+        if not hopes and (drained := [lane for lane in lanes if lane.drained]):
+            return EngineDown(
+                f"{title}: {_kept_free(drained[0])}.", code="service_drained", retry_after=retry_after(None)
+            )
+        outlook = (hopes or lanes)[0].outlook
         if failure and not _says_500(failure):
             return failure
         if outlook.open:
@@ -279,7 +347,7 @@ class Replay(Generic[DialectT]):
         return _turned_away(outlook, rest)
 
     def _tried_everything(self, work: Work) -> bool:
-        return all(work.executions[lane.name] >= MOST_EXECUTIONS for lane in self.lanes)
+        return all(work.executions[lane.name] >= MOST_EXECUTIONS for lane in self._lanes_for(work))
 
     async def _quarantined(self, lane: Lane[DialectT], work: Work) -> bool:
         return bool(lane.quarantined) and await work.fingerprint() in lane.quarantined
@@ -287,6 +355,10 @@ class Replay(Generic[DialectT]):
     def _count(self, lane: Lane[DialectT], what: str) -> None:
         if lane.watcher:
             lane.watcher.count(lane, what)
+
+
+def _kept_free(lane: Lane[Any]) -> str:
+    return "its owner keeps requests away from it for now" if lane.drained else ""
 
 
 def _says_500(failure: UpstreamError) -> bool:

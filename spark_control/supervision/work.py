@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 MOST_EXECUTIONS = 2
 """Times that one engine gets the same work."""
 
 
 class Errand:
-    """One client's request, all its pieces together: how long it may still be held, and what came of it."""
+    """One client's request, all its pieces together: how long it may still be held, and what came of it.
 
-    def __init__(self, patience: float) -> None:
+    `client` tells whose it is, for the sake of fairness; `wait` is how many
+    seconds a piece of it may wait for its turn.
+    """
+
+    def __init__(self, patience: float, client: str = "", wait: float = 60.0) -> None:
         self.patience = patience
+        self.client = client
+        self.wait = wait
+        self.admitted = False
+        """Whether a piece of it has waited for its turn, or been answered: then no queue is too full for it."""
         self.degraded: str | None = None
         """Why it was not the first engine that did it."""
         self.model: str | None = None
         """The model that did it."""
+        self.engine: str | None = None
+        """The engine that did it."""
+        self.voice: str | None = None
+        """The voice that was spoken in."""
 
     @property
     def headers(self) -> dict[str, str]:
         """What the client is told of who did it."""
-        told = {"x-model": self.model, "x-spark-degraded": self.degraded}
+        told = {"x-model": self.model, "x-voice": self.voice, "x-spark-degraded": self.degraded}
         return {name: value for name, value in told.items() if value}
 
     def held(self, seconds: float) -> None:
@@ -34,16 +46,20 @@ class Work:
 
     `size` is its length in seconds of sound. `fingerprint` hashes what is
     known of it whatever its container: decoded samples, or text and voice.
+    `among` names the engines that may do it, each with its rank: 0 is best.
+    `slack` is how many seconds it may take, however fast the engine has been.
     """
 
     __slots__ = (
         "_fingerprint",
+        "among",
         "errand",
         "executions",
         "failed_in",
         "known_as",
         "raw",
         "size",
+        "slack",
         "suspect_on",
         "turned_away",
     )
@@ -55,8 +71,12 @@ class Work:
         fingerprint: Callable[[], Awaitable[str]],
         *,
         raw: bool = False,
+        among: Mapping[str, int] | None = None,
+        slack: float = 0.0,
     ) -> None:
         self.size = size
+        self.slack = slack
+        self.among = among
         self.raw = raw
         """Whether a suspect of it goes in another form than it came in."""
         self.errand = errand

@@ -42,6 +42,7 @@ def build_upstream(name: str, settings: UpstreamSettings, client: httpx.AsyncCli
         name,
         dialect.of_model(settings.model) if settings.model else dialect,
         client,
+        kind=settings.kind,
         longest=settings.longest,
         concurrency=settings.concurrency,
         pieces=settings.pieces,

@@ -14,8 +14,9 @@ from typing import ClassVar, Literal, Protocol, Self
 import httpx
 
 from spark_control.audio.formats import Format
+from spark_control.errors import GatewayError
 from spark_control.uploads import Source
-
+from spark_control.upstreams.refusals import refusal
 
 ProbeWhen = Literal["always", "after_use"]
 
@@ -111,6 +112,10 @@ class Dialect(Protocol):
         """Which server of its kind it is; None where that is not known, or there is one alone."""
 
     @property
+    def flavours(self) -> tuple[str, ...]:
+        """The servers of its kind that it can be told to be."""
+
+    @property
     def concurrency(self) -> int:
         """Requests it can work on at once, unless the settings say otherwise."""
 
@@ -133,6 +138,9 @@ class Dialect(Protocol):
     def read_models(self, body: bytes) -> tuple[str, ...]:
         """The models in a reply. Raises ValueError if it is not a list of models."""
 
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+        """What an answer of `status` >= 300 means."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -143,6 +151,7 @@ class Engine:
     flavour: str | None = None
     model: str = ""
 
+    title: ClassVar[str]
     flavours: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -160,6 +169,9 @@ class Engine:
 
     def read_models(self, body: bytes) -> tuple[str, ...]:  # noqa: ARG002 (it was not asked)
         return ()
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+        return refusal(self.title, status, headers, body)
 
 
 class SpeechDialect(Dialect, Protocol):
@@ -211,19 +223,23 @@ class TranscriptionDialect(Dialect, Protocol):
 class ChatDialect(Dialect, Protocol):
     """Language models, whose requests are relayed as they come: `path` is what follows the engine's address."""
 
-    def relay_request(
-        self, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> httpx.Request:
+    def relay_request(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx.Request:
         """The client's own request, for this engine."""
 
     def canary_request(self, model: str) -> httpx.Request:
         """Ask `model` for one token."""
 
-    def read_canary(self, body: bytes) -> str | None:
-        """Why this cannot be the answer of a working engine; None if it can."""
+    def embedding_canary_request(self, model: str) -> httpx.Request:
+        """Ask a model that does not chat for one word's embedding."""
 
-    def loaded_request(self) -> httpx.Request | None:
-        """Ask which models are in memory, so that a canary wakes none; None where all it has always are."""
+    def read_canary(self, body: bytes) -> str | None:
+        """Why this cannot be the answer of a working engine to either; None if it can. Raises ValueError for nonsense."""
+
+    def loaded_request(self) -> httpx.Request:
+        """Ask which models are in memory, so that a canary wakes none."""
 
     def read_loaded(self, body: bytes) -> tuple[str, ...]:
-        """The models in a reply to `loaded_request`. Raises ValueError if it makes no sense."""
+        """The models in a reply to `loaded_request`.
+
+        Raises ValueError if it makes no sense, LookupError if it lists models and does not tell which are in memory.
+        """

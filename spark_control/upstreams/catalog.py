@@ -3,94 +3,216 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import structlog
 
 from spark_control.errors import GatewayError, InvalidRequest, NotFound, TimedOut, Unavailable
-from spark_control.upstreams.base import SpeechDialect, TranscriptionDialect, Voice
+from spark_control.settings import ModelsSettings
+from spark_control.upstreams.base import ChatDialect, SpeechDialect, TranscriptionDialect, Voice
+from spark_control.upstreams.casting import Cast, Speaker, cast
 from spark_control.upstreams.client import Upstream
-from spark_control.upstreams.voices import find_voice
+from spark_control.upstreams.fingerprints import flavour_of
+from spark_control.upstreams.interview import interview
+from spark_control.upstreams.models import ChatModel, Model, ModelNames
 
 log = structlog.get_logger()
 
 _LIST_BYTES = 4 * 1024 * 1024
 _LIST_SECONDS = 5.0
+_SOON = 2.0
+"""Seconds between two looks at an engine that has told nothing yet."""
 
 
 class Catalog:
-    """The speaker's voices and both engines' models."""
+    """What the engines have told of themselves, and what a client means by a name."""
 
     def __init__(
         self,
-        speaker: Upstream[SpeechDialect] | None,
-        listener: Upstream[TranscriptionDialect] | None,
+        speakers: Sequence[Upstream[SpeechDialect]],
+        listeners: Sequence[Upstream[TranscriptionDialect]] = (),
+        thinkers: Sequence[Upstream[ChatDialect]] = (),
         *,
         own_names: Mapping[str, str],
         default_voice: str,
+        models: ModelsSettings,
     ) -> None:
-        self.speaker = speaker
-        self.listener = listener
+        self.speakers = sorted(speakers, key=lambda each: each.priority)
         self.own_names = own_names
-        self.voices: tuple[Voice, ...] = ()
-        self._refreshing: asyncio.Task[None] | None = None
         self._default_voice = default_voice
+        self._voices: dict[str, tuple[Voice, ...]] = {}
+        self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._engines: list[Upstream[Any]] = [*speakers, *listeners, *thinkers]
+        self._names = ModelNames(listeners, self.speakers, thinkers, models)
 
-    async def voice(self, asked: str | None) -> Voice:
-        """The voice a client means; the default one if it names none. Raises InvalidRequest for an unknown name."""
-        if not self.voices:
-            await self.refresh()
-        return self.known_voice(asked)
+    # Models.
 
-    def listed_voice(self, name: str) -> Voice:
-        """The voice at an address, from what is in memory. Raises NotFound, or Unavailable while nobody can tell."""
-        if self.speaker and not self.voices:
+    def models(self) -> list[Model]:
+        """Every model there is, and every alias of one."""
+        return self._names.listed()
+
+    def model(self, asked: str) -> Model:
+        """The one of that name, or that OpenAI's name means. Raises NotFound."""
+        return self._names.known(asked)
+
+    def listener_ranks(self, asked: str | None) -> Mapping[str, int] | None:
+        """The engines that may transcribe for who asks for that model; None if all alike. Raises NotFound."""
+        return self._names.ranks("transcription", asked)
+
+    def chat_model(self, asked: str | None) -> ChatModel:
+        """The language model that is meant. Raises NotFound if names are strict, and there is none."""
+        return self._names.chat_model(asked)
+
+    # Voices.
+
+    async def cast(self, asked: str | None, model: str | None = None) -> Cast:
+        """Who speaks in that voice; in the default one for None. Raises InvalidRequest for a name nobody has."""
+        unknown = [each for each in self.speakers if each.name not in self._voices]
+        if len(unknown) == len(self.speakers):
+            await self._ask(unknown)
+            unknown = [each for each in self.speakers if each.name not in self._voices]
+        try:
+            return self.known_cast(asked, model)
+        except InvalidRequest:
+            if not unknown:
+                raise
+        await self._ask(unknown)  # it may be the voice of one that has told nothing yet
+        return self.known_cast(asked, model)
+
+    def known_cast(self, asked: str | None, model: str | None = None) -> Cast:
+        """The same, from what is in memory."""
+        ranks = self._names.ranks("speech", model)
+        name = self._default_voice if asked is None or asked.casefold() == "default" else asked
+        speakers = [self._speaker(each) for each in self.speakers]
+        if ranks is None:
+            return cast(name, speakers, self.own_names)
+        found = cast(name, sorted(speakers, key=lambda each: ranks[each.name]), self.own_names)
+        # The voice counts for more than the model: it is what one hears.
+        return Cast(found.voices, {each: 2 * rank + ranks[each] for each, rank in found.ranks.items()})
+
+    def voices_of(self, engine: str) -> tuple[Voice, ...]:
+        """The voices that an engine has told."""
+        return self._voices.get(engine, ())
+
+    def listed_voice(self, name: str) -> tuple[Voice, str]:
+        """The voice at an address, and its engine, from what is in memory.
+
+        Raises NotFound, or Unavailable while nobody can tell.
+        """
+        if self.speakers and not self._voices:
             message = "The voices are not known yet: the text-to-speech engine has not told them."
             raise Unavailable(message, retry_after=5)
         try:
-            return self.known_voice(name)
+            found = self.known_cast(name)
         except InvalidRequest as exc:
             raise NotFound(exc.message, code="voice_not_found", param="voice_id") from None
+        return found.voice, found.engine
 
-    def known_voice(self, asked: str | None) -> Voice:
-        """The same as `voice`, from what is in memory."""
-        openai = self.speaker.dialect.openai_voices if self.speaker else {}
-        name = self._default_voice if asked is None or asked.casefold() == "default" else asked
-        return find_voice(name, self.voices, self.own_names, openai)
+    def listed_voices(self) -> Iterator[tuple[str, Voice, str]]:
+        """(name, voice, engine) of every voice: the owner's own names first, each voice once.
 
-    async def refresh(self) -> None:
-        """Ask the speaker for its voices. On failure the old ones stay, and the GatewayError is the caller's.
-
-        Whoever comes second joins the asking that is under way.
+        Where engines of different kinds have voices of one name, the second is `engine/voice`.
         """
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self._refresh())
-            # Looked at even if all who waited have gone; else asyncio complains of an error nobody saw.
-            self._refreshing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.shield(self._refreshing)
+        for name in self.own_names:
+            try:
+                found = self.known_cast(name)
+            except InvalidRequest:
+                continue  # a name for a voice that no engine has
+            yield name, found.voice, found.engine
+        told: dict[str, str] = {}
+        for speaker in map(self._speaker, self.speakers):
+            for voice in speaker.voices:
+                kin = told.setdefault(voice.id.casefold(), speaker.kin)
+                if kin != speaker.kin:
+                    yield f"{speaker.name}/{voice.id}", voice, speaker.name
+                elif told.setdefault(f"{speaker.kin}\0{voice.id}", speaker.name) == speaker.name:
+                    yield voice.id, voice, speaker.name
 
-    async def _refresh(self) -> None:
-        if self.speaker is None:
-            return
-        try:
-            async with asyncio.timeout(_LIST_SECONDS):
-                body = await self.speaker.fetch(self.speaker.dialect.voices_request, _LIST_BYTES)
-            voices = self.speaker.dialect.read_voices(body)
-        except TimeoutError:
-            raise TimedOut("The text-to-speech engine did not tell its voices in time.") from None
-        except (ValueError, RecursionError):
-            raise self.speaker.garbage() from None
-        if not voices:
-            raise self.speaker.garbage()
-        self.voices = voices
+    def openai_voices(self) -> list[str]:
+        """OpenAI's names for voices, which always work."""
+        return list(dict.fromkeys(name for each in self.speakers for name in each.dialect.openai_voices))
+
+    def _speaker(self, upstream: Upstream[SpeechDialect]) -> Speaker:
+        dialect = upstream.dialect
+        kin = f"{type(dialect).__name__} {dialect.model}"
+        return Speaker(upstream.name, kin, self.voices_of(upstream.name), dialect.openai_voices)
+
+    # Refreshing.
+
+    async def refresh(self, engine: str) -> None:
+        """Ask an engine for what it has. On failure the old stays, and the GatewayError is the caller's.
+
+        Whoever comes second joins the asking that is under way. Raises KeyError for an unknown name.
+        """
+        upstream = {each.name: each for each in self._engines}[engine]
+        asking = self._refreshing.get(engine)
+        if asking is None or asking.done():
+            asking = self._refreshing[engine] = asyncio.create_task(self._refresh(upstream))
+            # Looked at even if all who waited have gone; else asyncio complains of an error nobody saw.
+            asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(asking)
 
     async def keep_fresh(self, interval: float) -> None:
         """Refresh now, then every `interval` seconds (sooner while there is nothing yet), until cancelled."""
+        await asyncio.gather(*(self._keep_fresh(each, interval) for each in self._engines))
+
+    async def _keep_fresh(self, upstream: Upstream[Any], interval: float) -> None:
         while True:
             try:
-                await self.refresh()
+                await self.refresh(upstream.name)
+                seconds = interval
             except GatewayError as exc:
-                log.warning("voices not refreshed", reason=exc.message)
+                log.warning("catalogue not refreshed", upstream=upstream.name, reason=exc.message)
+                seconds = self._until_next(upstream, interval)
             except Exception:  # a surprise today must not mean that nobody asks again
-                log.exception("voices not refreshed")
-            await asyncio.sleep(interval if self.voices else min(interval, 2.0))
+                log.exception("catalogue not refreshed", upstream=upstream.name)
+                seconds = self._until_next(upstream, interval)
+            await asyncio.sleep(seconds)
+
+    def _until_next(self, upstream: Upstream[Any], interval: float) -> float:
+        """Seconds until an engine is asked again that has failed to answer: sooner while nothing is known of it."""
+        told = upstream.name in self._voices or self._names.has_told(upstream.name)
+        return interval if told else min(interval, _SOON)
+
+    async def _ask(self, speakers: Sequence[Upstream[SpeechDialect]]) -> None:
+        """Ask those that have told nothing yet. Raises the first one's error if that does not change."""
+        asked = [self.refresh(each.name) for each in speakers]
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _refresh(self, upstream: Upstream[Any]) -> None:
+        dialect = upstream.dialect
+        if dialect.flavour is None and dialect.flavours:
+            await self._recognise(upstream)
+            dialect = upstream.dialect
+        if dialect.models_request():
+            self._names.told(
+                upstream, await self._list(upstream, dialect.models_request, dialect.read_models)
+            )
+        if upstream in self.speakers:
+            voices = await self._list(upstream, upstream.dialect.voices_request, upstream.dialect.read_voices)
+            self._voices[upstream.name] = voices
+
+    async def _recognise(self, upstream: Upstream[Any]) -> None:
+        """Find out which server of its kind it is."""
+        task = self._names.task_of(upstream.name)
+        if flavour := flavour_of(upstream.kind, task, await interview(upstream)):
+            log.info("engine recognised", upstream=upstream.name, flavour=flavour)
+            upstream.learn(upstream.dialect.of_flavour(flavour))
+
+    async def _list(self, upstream: Upstream[Any], request: Any, read: Any) -> Any:
+        """What an engine answers, read; an engine that tells nothing, or nonsense, or too late, has failed."""
+        try:
+            async with asyncio.timeout(_LIST_SECONDS):
+                body = await upstream.fetch(request, _LIST_BYTES)
+            found = read(body)
+        except TimeoutError:
+            message = f"The {upstream.dialect.title} engine did not tell in time what it has."
+            raise TimedOut(message) from None
+        except (ValueError, RecursionError):
+            raise upstream.garbage() from None
+        if not found:
+            raise upstream.garbage()
+        return found

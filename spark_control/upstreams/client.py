@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import aiohttp
@@ -22,7 +24,6 @@ from tenacity import (
 from spark_control.errors import GatewayError, TimedOut, Unreachable, UpstreamError
 from spark_control.evidence import Evidence, How
 from spark_control.upstreams.base import Dialect, ProbeWhen
-from spark_control.upstreams.refusals import refusal
 
 _CONNECT_TIMEOUT = 2.0
 _KEEP_ALIVE = 3.0
@@ -107,6 +108,13 @@ def _session(agent: str) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=headers)
 
 
+@dataclass(slots=True)
+class _Known(Generic[DialectT]):
+    """What is known of an engine, for all who reach it."""
+
+    dialect: DialectT
+
+
 class Upstream(Generic[DialectT]):
     """One engine: what it speaks, and the way to it."""
 
@@ -116,6 +124,7 @@ class Upstream(Generic[DialectT]):
         dialect: DialectT,
         client: httpx.AsyncClient,
         *,
+        kind: str = "",
         longest: float | None = None,
         concurrency: int | None = None,
         pieces: int = 1,
@@ -127,11 +136,12 @@ class Upstream(Generic[DialectT]):
         connect_attempts: int = 3,
     ) -> None:
         self.name = name
-        self.dialect = dialect
-        self.longest = longest or dialect.longest
-        self.concurrency = concurrency or dialect.concurrency
-        self.pieces = min(pieces, self.concurrency)
+        self.kind = kind
+        self.pieces = pieces
         self.priority = priority
+        self._known = _Known(dialect)
+        self._longest = longest
+        self._concurrency = concurrency
         self.accepts = frozenset(accepts)
         self._probe_when = probe_when
         self._client = client
@@ -144,10 +154,35 @@ class Upstream(Generic[DialectT]):
             reraise=True,
         )
 
+    def over(self, client: httpx.AsyncClient) -> Upstream[DialectT]:
+        """The same engine, whatever is learned of it, by another client's connections."""
+        same = copy(self)
+        same._client = client  # noqa: SLF001 (its own kind)
+        return same
+
+    @property
+    def dialect(self) -> DialectT:
+        """What it speaks, as far as that is known."""
+        return self._known.dialect
+
+    def learn(self, dialect: DialectT) -> None:  # type: ignore[misc]  # nobody who sees a wider dialect learns
+        """Have it known to speak that."""
+        self._known.dialect = dialect
+
     @property
     def model(self) -> str:
         """The name of its model."""
         return self.dialect.model
+
+    @property
+    def longest(self) -> float:
+        """Seconds of sound that one request can ask for or bring."""
+        return self._longest or self.dialect.longest
+
+    @property
+    def concurrency(self) -> int:
+        """Requests it works on at once."""
+        return self._concurrency or self.dialect.concurrency
 
     @property
     def probe_when(self) -> ProbeWhen:
@@ -174,7 +209,7 @@ class Upstream(Generic[DialectT]):
                     body = await answer.begin(_REFUSAL_BYTES)
             finally:
                 await answer.aclose()
-            raise _refused(self.dialect.title, response, body)
+            raise _refused(self.dialect, response, body)
         return answer
 
     async def fetch(self, build: Callable[[], httpx.Request], most: int) -> bytes:
@@ -187,6 +222,16 @@ class Upstream(Generic[DialectT]):
         if len(body) > most:
             raise self.garbage()
         return body
+
+    async def peek(self, build: Callable[[], httpx.Request], most: int) -> tuple[int, str, bytes]:
+        """(status, content type, the first `most` bytes at most) of an answer, whatever it is."""
+        response = await self._send_once(build)
+        answer = Answer(response, self.dialect.title)
+        try:
+            body = await answer.begin(most)
+        finally:
+            await answer.aclose()
+        return response.status_code, response.headers.get("content-type", ""), body[:most]
 
     def cut_short(self) -> UpstreamError:
         """The error for an answer that ends before it can be complete."""
@@ -286,8 +331,8 @@ def excerpt(body: bytes) -> str:
     return kept.decode("utf-8", "replace")
 
 
-def _refused(title: str, response: httpx.Response, body: bytes) -> GatewayError:
-    error = refusal(title, response.status_code, response.headers, body)
-    if isinstance(error, UpstreamError):
+def _refused(dialect: Dialect, response: httpx.Response, body: bytes) -> GatewayError:
+    error = dialect.refusal(response.status_code, response.headers, body)
+    if isinstance(error, UpstreamError) and error.evidence is None:
         error.seen(Evidence(How.STATUS, response.status_code, excerpt(body)))
     return error

@@ -61,11 +61,11 @@ def _because(body: bytes) -> str:
     return f": {reason.rstrip('.')}" if reason else ""
 
 
-def stated_reason(body: bytes) -> str | None:
+def stated_reason(body: bytes, most: int = _QUOTED_CHARACTERS) -> str | None:
     """The engine's own words, from any of the shapes engines use; None if there are none fit to show."""
     try:
         said: object = json.loads(body)
-        text = " ".join(_text_in(said).split())[:_QUOTED_CHARACTERS]
+        text = " ".join(_text_in(said).split())[:most]
     except (ValueError, RecursionError):
         return None
     return text if text and harmless(text) else None

@@ -24,7 +24,9 @@ def find_voice(
     name = asked.casefold()
     mine = {key.casefold(): target for key, target in configured.items()}
     if name in mine:
-        return known.get(mine[name].casefold()) or _missing_target(asked, mine[name])
+        if mine[name].casefold() not in known:
+            raise missing_target(asked, mine[name])
+        return known[mine[name].casefold()]
     if name in known:
         return known[name]
     if name in openai and voices:
@@ -35,9 +37,10 @@ def find_voice(
     raise InvalidRequest(message, code="voice_not_found", param="voice")
 
 
-def _missing_target(asked: str, target: str) -> Voice:
+def missing_target(asked: str, target: str) -> InvalidRequest:
+    """The error for a name of the settings whose voice there is not."""
     message = f"The settings give {asked!r} the voice {target!r}, which the engine does not have."
-    raise InvalidRequest(message, code="voice_not_found", param="voice")
+    return InvalidRequest(message, code="voice_not_found", param="voice")
 
 
 def _first(voices: Sequence[Voice]) -> Voice:
