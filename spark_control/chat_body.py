@@ -16,8 +16,7 @@ from spark_control.errors import InvalidRequest
 _MOST_VALUES = 4_000_000
 """Values a body may have: more than any model can read, and fewer than would fill the memory as objects."""
 
-_TOKEN_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_WANTED = ("model", "stream", *_TOKEN_LIMITS)
+_WANTED = ("model", "stream")
 
 _MARK = re.compile(r"[ \t\n\r]*([{}:,])[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
@@ -32,8 +31,6 @@ class ChatBody:
     """None where it names none."""
     streamed: bool
     """Whether the answer is to come as events."""
-    most_tokens: int | None
-    """How long the answer may be, if it says so."""
     name_at: tuple[int, int]
     """Where the model's name begins and ends, or would."""
     around_name: tuple[bytes, bytes]
@@ -64,13 +61,10 @@ def read_chat_body(raw: bytes) -> ChatBody:
         model = _name(raw[begins:ends])
     except (ValueError, RecursionError):
         raise InvalidRequest("The body is not a JSON object.", code="invalid_json") from None
-    values = {name: value for name, (_, _, value) in found.items()}
-    limits = [values[name] for name in _TOKEN_LIMITS if name in values]
     return ChatBody(
         raw,
         model,
-        streamed=values.get("stream") is True,
-        most_tokens=max((each for each in limits if type(each) is int), default=None),
+        streamed="stream" in found and found["stream"][2] is True,
         name_at=(begins, ends),
         around_name=(b"", b"") if "model" in found else (b'"model": ', b"" if empty else b", "),
     )

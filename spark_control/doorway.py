@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 _SLASHES = re.compile(r"/{2,}")
 _DOUBLED_V1 = re.compile(r"^(/v1)+(?=/|$)")
+_WITHOUT_V1 = re.compile(r"^/(audio|chat|completions|embeddings|models|rerank|responses)(?=/|$)")
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -32,7 +33,7 @@ def forgiven(path: str) -> str:
     path = _SLASHES.sub("/", path)
     path = path.rstrip("/") or "/"
     path = _DOUBLED_V1.sub("/v1", path)
-    return f"/v1{path}" if path.startswith(("/audio/", "/models/")) or path == "/models" else path
+    return f"/v1{path}" if _WITHOUT_V1.match(path) else path
 
 
 def request_id(scope: Scope) -> bytes:

@@ -32,12 +32,14 @@ from spark_control.errors import (
 from spark_control.health import build_health_router
 from spark_control.hearing import Hearing
 from spark_control.lifecycle import Lifecycle
+from spark_control.llm_proxy import build_llm_router
 from spark_control.patience import Errands
 from spark_control.settings import Settings
 from spark_control.speaking import Speaking
 from spark_control.store import Store
 from spark_control.supervision.replay import Replay
 from spark_control.supervision.restarters import Restarter
+from spark_control.thinking import Thinking
 from spark_control.upstreams import listeners, speakers, thinkers
 from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import CANARIES, open_client
@@ -90,6 +92,7 @@ def create_app(
     hearing = (
         Hearing(transcription, catalog, settings.uploads, errands(transcription)) if transcription else None
     )
+    thinking = Thinking(chat, catalog, errands(chat)) if chat else None
 
     async def start() -> None:
         if engines_ready:
@@ -125,6 +128,7 @@ def create_app(
     app.add_middleware(Doorway, lifecycle=lifecycle)
     # Routes are tried in order, so the busiest come first.
     app.include_router(build_audio_router(catalog, speaking, hearing, settings.uploads))
+    app.include_router(build_llm_router(thinking))
     app.include_router(
         build_discovery_router(catalog, list_voices=settings.models.list_voices, created=int(time.time()))
     )
@@ -139,7 +143,7 @@ async def _answer_http_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101 (what it is registered for)
     asked = f"{request.method} {request.url.path}"
     if exc.status_code == 404:
-        return NotFound(f"There is nothing at {asked[:200]}. Did you mean {_nearest(request)}?").response()
+        return NotFound(f"There is nothing at {asked[:200]}. Did you mean {_meant(request)}?").response()
     if exc.status_code == 405:
         allowed = (exc.headers or {}).get("Allow", "")
         message = f"{asked[:200]} is not understood; use {allowed}."
@@ -147,8 +151,13 @@ async def _answer_http_error(request: Request, exc: Exception) -> JSONResponse:
     return plain(exc.status_code, str(exc.detail)).response()
 
 
-def _nearest(request: Request) -> str:
+_ENDPOINTS = "/v1/audio/speech, /v1/audio/transcriptions or /v1/chat/completions"
+
+
+def _meant(request: Request) -> str:
     """The address most like the one that was asked for, of those that take the same verb."""
+    if request.url.path in ("/", "/v1") and request.method == "POST":
+        return _ENDPOINTS
     paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
     fitting = [path for path, verbs in paths.items() if request.method.lower() in verbs] or list(paths)
     return difflib.get_close_matches(request.url.path[:200], fitting, n=1, cutoff=0.0)[0]

@@ -181,7 +181,10 @@ def test_every_kind_has_a_dialect_for_what_it_does():
     [
         ('kind = "magpie"\nserves = "chat"', "an engine of the kind magpie serves speech, and nothing else"),
         ('kind = "magpie"\nflavour = "vllm"', "the flavours of magpie are: none"),
-        ('kind = "qwen3-tts"\nflavour = "vllm"', "the flavours of qwen3-tts are: groxaxo, icantc0de1, vllm-omni"),
+        (
+            'kind = "qwen3-tts"\nflavour = "vllm"',
+            "the flavours of qwen3-tts are: groxaxo, icantc0de1, vllm-omni",
+        ),
     ],
 )
 def test_an_engine_that_is_to_be_what_it_cannot_be_is_refused(line, reason):

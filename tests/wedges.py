@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,23 +105,36 @@ Doing = Transcribing | Speaking
 
 @contextmanager
 def household(
-    folder: Path, kinds: Sequence[str], *, restart_takes: float = 2.0, **upstream: Any
+    folder: Path,
+    kinds: Sequence[str],
+    *,
+    restart_takes: float = 2.0,
+    engine: Mapping[str, Any] | None = None,
+    each: Mapping[str, Mapping[str, Any]] | None = None,
+    **upstream: Any,
 ) -> Iterator[tuple[str, list[SupervisedEngine]]]:
     """A gateway and real engine processes behind it, each with a restart that takes `restart_takes` seconds.
 
-    The engines are named `parakeet-0`, `magpie-1` and so on, and have the settings `upstream`.
+    The engines are named `parakeet-0`, `magpie-1` and so on, and have the settings `upstream`, and those that
+    `each` has for the name. `engine` says what they can do.
     """
     with ExitStack() as house:
-        engines = [house.enter_context(SupervisedEngine(kind, folder)) for kind in kinds]
-        named = {f"{engine.kind}-{number}": engine for number, engine in enumerate(engines)}
+        engines = [house.enter_context(SupervisedEngine(kind, folder, **engine or {})) for kind in kinds]
+        named = {f"{one.kind}-{number}": one for number, one in enumerate(engines)}
         # Each on a machine of its own, so that one's restart does not wait for another's.
         upstreams = {
-            name: {"kind": each.kind, "url": each.url, "machine": name, **upstream}
-            for name, each in named.items()
+            name: {
+                "kind": one.kind,
+                "url": one.url,
+                "machine": name,
+                **upstream,
+                **(each or {}).get(name, {}),
+            }
+            for name, one in named.items()
         }
         settings = Settings(upstreams=upstreams, deep_health={"restart_limit": 100})
         app = create_app(
-            settings, restarters={name: Restarts(engine, restart_takes) for name, engine in named.items()}
+            settings, restarters={name: Restarts(one, restart_takes) for name, one in named.items()}
         )
         url = house.enter_context(serving(app))
         eventually(lambda: all(each["state"] == "healthy" for each in upstreams_of(url)), within=30)
@@ -185,6 +198,10 @@ class Crowd:
             upstreams = (await answer.json())["upstreams"]
         mine = next(each for each in upstreams if each["kind"] == self.doing.kind)
         return mine["state"] == "healthy" and not mine["held"]
+
+    def end(self) -> None:
+        """Let it end once each client has asked for its share."""
+        self._over = True
 
     def requests(self) -> list[Request]:
         return [

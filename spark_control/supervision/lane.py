@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -74,6 +74,7 @@ class Flight:
         "begun",
         "due",
         "first",
+        "lane",
         "number",
         "overdue",
         "suspect",
@@ -82,8 +83,18 @@ class Flight:
     )
 
     def __init__(
-        self, work: Work, began: float, ahead: float, due: float, *, first: bool, number: int, suspect: bool
+        self,
+        lane: Lane[Any],
+        work: Work,
+        began: float,
+        ahead: float,
+        due: float,
+        *,
+        first: bool,
+        number: int,
+        suspect: bool,
     ) -> None:
+        self.lane = lane
         self.work = work
         self.suspect = suspect
         self.began = began
@@ -152,7 +163,9 @@ class Lane(Generic[DialectT]):
         """Turns that have been given to those who are not here yet."""
         self._taken = False  # by a suspect, or promised to one
         self._to_be_alone: deque[asyncio.Future[None]] = deque()
-        self._queue: Turns[asyncio.Future[None]] = Turns()
+        self._queue: Turns[_Waiting] = Turns()
+        self.twins: Callable[[Lane[Any]], Sequence[tuple[Lane[Any], Callable[[Work], bool]]]] = lambda _: ()
+        """Other engines from whose queues it may let somebody in, and which work it may take over from each."""
         self._most_waiting = most_waiting
         self._stay = _UNMEASURED_STAY
 
@@ -179,7 +192,7 @@ class Lane(Generic[DialectT]):
     def free_for(self, work: Work) -> bool:
         """Whether `enter` lets it in at once."""
         busy = self._unbegun or self._promised if self.name in work.suspect_on else self._to_be_alone
-        return not (self._taken or busy or self._queue) and self._has_room
+        return not (self._taken or busy or self._queue) and self.has_room
 
     def has_room_for(self, work: Work) -> bool:
         """Whether it may at least wait. Who has waited before, or been answered in part, always may."""
@@ -192,16 +205,18 @@ class Lane(Generic[DialectT]):
     async def enter(self, work: Work) -> Flight:
         """Come to the engine, at once if that may be, or else when it is this work's turn.
 
-        A suspect waits until it can be there alone, others let it. Raises
+        A suspect waits until it can be there alone, others let it. Another
+        engine may have room sooner: the flight says where it is. Raises
         LaneClosed if the engine is closed meanwhile.
         """
-        if not self.free_for(work):
-            work.errand.admitted = True
-            if self.name in work.suspect_on:
-                await self._alone()
-            else:
-                await self._turn(work.errand.client)
-        return self._flight(work)
+        if self.free_for(work):
+            return self._flight(work)
+        work.errand.admitted = True
+        if self.name in work.suspect_on:
+            await self._alone()
+            return self._flight(work)
+        there = await self._turn(work)
+        return there._flight(work)  # noqa: SLF001 (one of its kind)
 
     def leave(self, flight: Flight) -> None:
         """Go, however it went. To go twice is to go once."""
@@ -216,7 +231,7 @@ class Lane(Generic[DialectT]):
 
     def turn_away(self) -> None:
         """Send those who wait elsewhere: it has been closed."""
-        waiting = [*self._queue, *self._to_be_alone]
+        waiting: list[asyncio.Future[Any]] = [*(each.turn for each in self._queue), *self._to_be_alone]
         self._queue = Turns()
         self._to_be_alone.clear()
         for turn in waiting:
@@ -251,29 +266,39 @@ class Lane(Generic[DialectT]):
         due = now + max(work.slack, self.pace.hangs_after(self._ahead))
         suspect = self.name in work.suspect_on
         self._taken = self._taken or suspect
-        flight = Flight(work, now, self._ahead, due, first=first, number=self._arrivals, suspect=suspect)
+        flight = Flight(
+            self, work, now, self._ahead, due, first=first, number=self._arrivals, suspect=suspect
+        )
         self.flights.add(flight)
         self.last_use = now
         return flight
 
     @property
-    def _has_room(self) -> bool:
+    def has_room(self) -> bool:
+        """Whether it works on less than it can."""
         return len(self.flights) + self._promised < self.upstream.concurrency
 
-    async def _turn(self, client: str) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.add(client, turn)
+    async def _turn(self, work: Work) -> Lane[DialectT]:
+        """Wait in the queue. The engine that has room for it is this one, or another that has taken it over."""
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), work, self.clock())
+        self._queue.add(work.errand.client, waiting)
         try:
-            await turn
+            there: Lane[DialectT] = await waiting.turn
         except asyncio.CancelledError:
-            if _promised(turn):
-                self._promised -= 1  # it is free again
+            if _promised(waiting.turn):
+                waiting.turn.result()._not_coming()  # noqa: SLF001
             else:
                 with suppress(ValueError):  # it may have been sent away this very moment
-                    self._queue.remove(client, turn)
-            self._pump()
+                    self._queue.remove(work.errand.client, waiting)
+                self._pump()
             raise
+        there._promised -= 1
+        return there
+
+    def _not_coming(self) -> None:
+        """Who had been promised a turn has left."""
         self._promised -= 1
+        self._pump()
 
     async def _alone(self) -> None:
         turn = asyncio.get_running_loop().create_future()
@@ -294,26 +319,57 @@ class Lane(Generic[DialectT]):
         """Let the next suspect in if nobody is there, or others as far as there is room, if no suspect waits."""
         if self._taken:
             return
-        while self._to_be_alone and not (self._unbegun or self._promised) and self._has_room:
+        while self._to_be_alone and not (self._unbegun or self._promised) and self.has_room:
             turn = self._to_be_alone.popleft()
             if not turn.done():  # its client may have left this very moment
                 self._taken = True
                 self._promise(turn)
                 return
-        while self._queue and not self._to_be_alone and self._has_room:
-            turn = self._queue.next()
-            if not turn.done():
-                self._promise(turn)
+        while self.has_room and not self._to_be_alone and (waiting := self._next()):
+            if not waiting.turn.done():
+                self._promise(waiting.turn)
 
-    def _promise(self, turn: asyncio.Future[None]) -> None:
+    def _next(self) -> _Waiting | None:
+        """Whose turn it is: here, or at a twin where somebody has waited longer, since that one may be stuck."""
+        queues: list[tuple[Turns[_Waiting], Callable[[_Waiting], bool]]] = [(self._queue, _anything)]
+        for twin, may_do in self.twins(self) if self.open else ():
+            queues.append((twin._queue, _of_work(may_do)))  # noqa: SLF001 (one of its kind)
+        first = min(
+            ((each.since, place) for place, (queue, fits) in enumerate(queues) for each in queue.peek(fits)),
+            default=None,
+        )
+        if first is None:
+            return None
+        queue, fits = queues[first[1]]
+        (waiting,) = queue.first_that(fits)
+        return waiting
+
+    def _promise(self, turn: asyncio.Future[Any]) -> None:
         self._promised += 1
-        turn.set_result(None)
+        turn.set_result(self)
 
     def _no_longer_ahead(self, flight: Flight) -> None:
         self._unbegun -= 1
         self._ahead = self._ahead - flight.work.size if self._unbegun else 0.0
 
 
-def _promised(turn: asyncio.Future[None]) -> bool:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A work that waits for its turn, which is an engine, `since` when."""
+
+    turn: asyncio.Future[Lane[Any]]
+    work: Work
+    since: float
+
+
+def _anything(_: _Waiting) -> bool:
+    return True
+
+
+def _of_work(may_do: Callable[[Work], bool]) -> Callable[[_Waiting], bool]:
+    return lambda waiting: may_do(waiting.work)
+
+
+def _promised(turn: asyncio.Future[Any]) -> bool:
     """Whether its turn has been given to it."""
     return turn.done() and not turn.cancelled() and turn.exception() is None

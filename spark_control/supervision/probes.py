@@ -203,9 +203,45 @@ def _canonical(sound: bytes) -> bytes:
 
 
 def chat_canary(upstream: Upstream[ChatDialect]) -> Canary:
-    """One token."""
+    """One token of a model that is in memory; of an engine whose models all sleep, that it is up."""
+    embeds = False
 
     async def canary() -> str | None:
-        return None
+        nonlocal embeds
+        model = await _loaded(upstream)
+        if model is None:
+            await upstream.fetch(upstream.dialect.ready_request, _ENOUGH_TEXT)
+            return None
+        try:
+            return await _one_token(upstream, model, embeds=embeds)
+        except InvalidRequest:
+            # A model that makes embeddings does not chat, and one that chats may make none.
+            wrong = await _one_token(upstream, model, embeds=not embeds)
+            embeds = not embeds
+            return wrong
 
     return canary
+
+
+async def _loaded(upstream: Upstream[ChatDialect]) -> str | None:
+    """A model that a canary does not wake: the engine's own, or any; None if there is none in memory."""
+    dialect = upstream.dialect
+    body = await upstream.fetch(dialect.loaded_request, _ENOUGH_TEXT)
+    try:
+        models = dialect.read_loaded(body)
+    except LookupError:
+        message = "It does not tell which of its models are in memory, so none of them is asked."
+        raise InvalidRequest(message) from None
+    except (ValueError, RecursionError):
+        raise upstream.garbage() from None
+    return dialect.model if dialect.model in models else next(iter(models), None)
+
+
+async def _one_token(upstream: Upstream[ChatDialect], model: str, *, embeds: bool) -> str | None:
+    dialect = upstream.dialect
+    request = dialect.embedding_canary_request if embeds else dialect.canary_request
+    body = await upstream.fetch(lambda: request(model), _ENOUGH_TEXT)
+    try:
+        return dialect.read_canary(body)
+    except (ValueError, RecursionError):
+        raise upstream.garbage() from None

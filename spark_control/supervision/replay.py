@@ -19,6 +19,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from spark_control.errors import (
@@ -92,6 +93,8 @@ class Replay(Generic[DialectT]):
         self._waiting: dict[asyncio.Future[None], None] = {}
         self._preferred = sorted(lanes, key=lambda lane: lane.upstream.priority)
         self._by_name = {lane.name: lane for lane in lanes}
+        for lane in lanes if len(lanes) > 1 else ():
+            lane.twins = self._twins
 
     @property
     def first(self) -> Upstream[DialectT]:
@@ -131,6 +134,7 @@ class Replay(Generic[DialectT]):
             flight = await self._enter(lane, work)
             if flight is None:
                 continue
+            lane = flight.lane
             if not lane.open:
                 lane.leave(flight)
                 continue
@@ -193,6 +197,22 @@ class Replay(Generic[DialectT]):
         if not lanes:
             raise LookupError("no engine of this pool may do it")
         return sorted(lanes, key=lambda lane: among[lane.name])
+
+    def _twins(self, lane: Lane[DialectT]) -> list[tuple[Lane[DialectT], Callable[[Work], bool]]]:
+        """Engines at which somebody waits whose work `lane` may do, and whether it may do a work."""
+        if lane.quarantined or lane.struck:
+            return []  # it would have to be known first what the work is
+        others = [other for other in self.lanes if other is not lane and other.queued]
+        return [(other, partial(self._may_help, lane, other)) for other in others]
+
+    def _may_help(self, lane: Lane[DialectT], other: Lane[DialectT], work: Work) -> bool:
+        return (
+            (work.among is None or lane.name in work.among)
+            and self._rank(lane, work) <= self._rank(other, work)
+            and work.executions[lane.name] < MOST_EXECUTIONS
+            and work.failed_in.get(lane.name) != lane.cleared
+            and lane.name not in work.suspect_on
+        )
 
     def _rank(self, lane: Lane[DialectT], work: Work) -> tuple[int, int]:
         return (work.among or {}).get(lane.name, 0), lane.upstream.priority

@@ -6,7 +6,7 @@ A client with a hundred requests holds up another's one by a single request, not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -32,15 +32,25 @@ class Turns(Generic[ItemT]):
 
     def next(self) -> ItemT:
         """The item whose turn it is. Raises IndexError if none waits."""
-        if not self._clients:
-            raise IndexError("nobody waits")
-        client = next(iter(self._clients))
-        items = self._clients.pop(client)
-        item = items.popleft()
-        if items:
-            self._clients[client] = items  # behind the other clients
-        self._waiting -= 1
-        return item
+        for item in self.first_that(lambda _: True):
+            return item
+        raise IndexError("nobody waits")
+
+    def peek(self, fits: Callable[[ItemT], bool]) -> list[ItemT]:
+        """What `first_that` would give, which goes on waiting."""
+        return next(([items[0]] for items in self._clients.values() if fits(items[0])), [])
+
+    def first_that(self, fits: Callable[[ItemT], bool]) -> list[ItemT]:
+        """The item whose turn it is among those that `fits`; nothing if no client's next one does."""
+        for client, items in self._clients.items():
+            if fits(items[0]):
+                item = items.popleft()
+                del self._clients[client]
+                if items:
+                    self._clients[client] = items  # behind the other clients
+                self._waiting -= 1
+                return [item]
+        return []
 
     def remove(self, client: str, item: ItemT) -> None:
         """Have it wait no longer. Raises ValueError if it did not."""

@@ -233,7 +233,7 @@ class ChatDialect(Dialect, Protocol):
         """Ask a model that does not chat for one word's embedding."""
 
     def read_canary(self, body: bytes) -> str | None:
-        """Why this cannot be the answer of a working engine to either; None if it can. Raises ValueError for nonsense."""
+        """Why this cannot be a working engine's answer to either; None if it can. Raises ValueError for nonsense."""
 
     def loaded_request(self) -> httpx.Request:
         """Ask which models are in memory, so that a canary wakes none."""

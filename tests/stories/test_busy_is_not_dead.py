@@ -22,7 +22,9 @@ def saturated(folder: Path, kind: str, seconds: float, *, clients: int = 24) -> 
     """Statuses that `clients` got from an engine which does one thing at a time and lets sixteen wait; its restarts."""
     with SupervisedEngine(kind, folder, takes=0.4, at_once=1, queue=16) as engine:
         care = {"interval": 1.0, "patience": 60, "patience_for": []}
-        settings = Settings(upstreams={kind: {"kind": kind, "url": engine.url}}, deep_health=care)
+        # More than the engine takes, so that it is the engine that turns them away.
+        upstream = {"kind": kind, "url": engine.url, "concurrency": 64}
+        settings = Settings(upstreams={kind: upstream}, deep_health=care)
         with serving(create_app(settings, restarters={kind: Restarts(engine, 0.5)})) as url:
             eventually(lambda: upstreams_of(url)[0]["state"] == "healthy")
             statuses = _crowd(url, kind, seconds, clients)

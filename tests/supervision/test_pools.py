@@ -131,6 +131,25 @@ def test_those_who_wait_at_an_engine_that_closes_go_elsewhere_at_once() -> None:
     assert sorted(house.engines[SECOND].given) == ["1", "2", "3"]
 
 
+def test_who_waits_at_an_engine_that_is_stuck_is_let_in_by_its_twin() -> None:
+    async def life(house: Household) -> None:
+        house.engines[FIRST].takes = 1000
+        asked = [
+            asyncio.create_task(house.take(house.work(f"{n}", client=f"{n % 3}", wait=20), f"{n}"))
+            for n in range(12)
+        ]
+        await asyncio.gather(*asked[1:])
+        began = house.replay._clock()
+        crowd = [asyncio.create_task(house.take(house.work(wait=20))) for _ in range(9)]
+        await asyncio.gather(*crowd)
+        assert house.replay._clock() - began == 9
+        asked[0].cancel()
+        await asyncio.gather(asked[0], return_exceptions=True)
+
+    house = with_engines(life, alike=True, concurrency=1)
+    assert house.engines[FIRST].given == ["0"]
+
+
 def test_those_who_were_held_are_not_too_many_for_the_queue_when_the_engine_is_back() -> None:
     async def life(house: Household) -> None:
         house.close(FIRST, back_in=5)

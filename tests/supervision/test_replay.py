@@ -20,7 +20,7 @@ from spark_control.errors import (
     UpstreamError,
 )
 from spark_control.evidence import Evidence, How
-from tests.supervision.household import FIRST, SECOND, Household, broken, refused, with_engines
+from tests.supervision.household import FIRST, SECOND, WEDGED, Household, broken, refused, with_engines
 from tests.virtual import VirtualLoop
 
 
