@@ -21,6 +21,7 @@ from spark_control.routes import PlainRoute
 from spark_control.settings import UploadsSettings
 from spark_control.speaking import Speaking
 from spark_control.speech_body import SpeechBody, read_batch, read_batch_item, read_speech_body
+from spark_control.speech_cache import Use, use_of
 from spark_control.spoken_answers import Base64Json, BatchLines, EventStream
 from spark_control.supervision.work import Errand
 from spark_control.transcription_form import read_wanted
@@ -57,7 +58,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         body = read_speech_body(await whole(request, _JSON_BYTES))
         asked = speaking.errand(request.headers, caller_of(request.scope))
         async with leaving_cancels(request.receive):
-            sound = await speaking.start(body, asked)
+            sound = await speaking.start(body, asked, use=_use(request))
         if body.stream_format == "sse":
             stream = EventStream(sound)
             return Relay(stream, stream.headers)
@@ -70,7 +71,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         body = read_speech_body(await whole(request, _JSON_BYTES))
         asked = speaking.errand(request.headers, caller_of(request.scope))
         async with leaving_cancels(request.receive):
-            answer = Base64Json(await speaking.start(body, asked))
+            answer = Base64Json(await speaking.start(body, asked, use=_use(request)))
         return Relay(answer, answer.headers)
 
     @router.post("/speech/batch", response_class=Response)
@@ -83,7 +84,10 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
             batch.items(),
             # Each item has the whole patience: most wait for their turn, and not for an engine's cure.
             lambda item: speaking.start(
-                read_batch_item(item), speaking.errand(request.headers, caller), pieces=1
+                read_batch_item(item),
+                speaking.errand(request.headers, caller),
+                use=_use(request),
+                pieces=1,
             ),
             speaking.pieces,
         )
@@ -97,7 +101,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         body = SpeechBody(input=sample, voice=voice_id, response_format=response_format)
         asked = speaking.errand(request.headers, caller_of(request.scope))
         async with leaving_cancels(request.receive):
-            sound = await speaking.start(body, asked)
+            sound = await speaking.start(body, asked, use=_use(request))
         return Relay(sound, sound.headers)
 
     path = "/voices/{voice_id:path}/preview"
@@ -132,6 +136,11 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
         """No engine that this gateway knows translates."""
         message = "No engine here translates; /v1/audio/transcriptions writes down what was said."
         raise InvalidRequest(message, code="unsupported_operation")
+
+
+def _use(request: Request) -> Use:
+    """Whether speech may be remembered for who asks."""
+    return use_of(request.headers, remembers=caller_of(request.scope).remembers)
 
 
 async def _event_stream(told: TranscriptEvents, asked: Errand) -> Relay:

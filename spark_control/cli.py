@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spark_control import __version__
+from spark_control.finding import discover
 from spark_control.operating import COMMANDS
 from spark_control.options import address, config_option, fail, gateway_option, settings_from
 
@@ -187,5 +188,5 @@ def _gateway(gateway: str | None, config: Path | None) -> GatewayClient:
     return GatewayClient(address(gateway, config), fail)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, discover):
     main.add_command(_command)

@@ -69,7 +69,8 @@ class Hearing:
         return min(lane.upstream.longest for lane in self._listeners.lanes)
 
     async def prepare(self, upload: Upload, wanted: Wanted) -> Prepared:
-        """Decode it, unless it is as the engine wants it. Raises InvalidRequest or TooLarge."""
+        """Decode it, unless it is as the engine wants it. Raises InvalidRequest, NotFound or TooLarge."""
+        self._catalog.listener_ranks(wanted.model)  # before the work, if there is no such model
         head = await upload.head(_WAV_HEAD)
         format_ = sniff(head[:ENOUGH_TO_SNIFF])
         header = read_header(head) if format_ is WAV else None

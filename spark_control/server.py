@@ -34,8 +34,10 @@ from spark_control.hearing import Hearing
 from spark_control.lifecycle import Lifecycle
 from spark_control.llm_proxy import build_llm_router
 from spark_control.patience import Errands
+from spark_control.remembering import Memory
 from spark_control.settings import Settings
 from spark_control.speaking import Speaking
+from spark_control.speech_cache import SpeechCache
 from spark_control.store import Store
 from spark_control.supervision.replay import Replay
 from spark_control.supervision.restarters import Restarter
@@ -57,13 +59,15 @@ def create_app(
     engines_ready: Callable[[], Awaitable[None]] | None = None,
     store: Store | None = None,
     restarters: Mapping[str, Restarter] | None = None,
+    speech_cache: SpeechCache | None = None,
 ) -> FastAPI:
     """Build the gateway.
 
     `transport` lets tests put fake engines in place of the network. `serve`
     brings its own `lifecycle`, which it drains; `engines_ready`, which returns
     once the engines that it started itself can work, and their `restarters`;
-    and a `store` on disk. Without one, what must outlive the gateway does not.
+    a `store` on disk, without which what must outlive the gateway does not; and
+    a `speech_cache`, without which no speech is remembered.
     """
     client, canaries = open_client(transport), open_client(transport, agent=CANARIES)
     lifecycle = lifecycle or Lifecycle()
@@ -88,7 +92,8 @@ def create_app(
     def errands(replay: Replay[Any]) -> Errands:
         return Errands(settings.care_of(replay.first.name), settings.traffic)
 
-    speaking = Speaking(speech, catalog, settings.speech, errands(speech)) if speech else None
+    memory = Memory(speech_cache) if speech_cache else None
+    speaking = Speaking(speech, catalog, settings.speech, errands(speech), memory) if speech else None
     hearing = (
         Hearing(transcription, catalog, settings.uploads, errands(transcription)) if transcription else None
     )

@@ -19,8 +19,9 @@ from spark_control.audio.encode import Encoder
 from spark_control.audio.formats import SPOKEN, WAV, Format
 from spark_control.audio.speaking_time import speaking_time
 from spark_control.audio.spoken_text import is_ssml
-from spark_control.errors import UpstreamError
+from spark_control.errors import GatewayError, UpstreamError
 from spark_control.patience import Errands
+from spark_control.remembering import Memory
 from spark_control.script import Script, in_the_mood, write_script
 from spark_control.settings import SpeechSettings
 from spark_control.sound import (
@@ -33,6 +34,7 @@ from spark_control.sound import (
     shortest_bytes,
 )
 from spark_control.speech_body import SpeechBody
+from spark_control.speech_cache import Asked, Use
 from spark_control.supervision.replay import Replay, Taken
 from spark_control.supervision.work import Errand, Work
 from spark_control.upstreams.base import Speech, SpeechDialect, Voice
@@ -69,8 +71,10 @@ class Speaking:
         catalog: Catalog,
         settings: SpeechSettings,
         errands: Errands,
+        memory: Memory | None = None,
     ) -> None:
         self.errand = errands
+        self._memory = memory
         self.pieces = speakers.first.pieces
         self._speakers = speakers
         self._catalog = catalog
@@ -80,13 +84,31 @@ class Speaking:
         """A sentence to try `voice` with."""
         return SAMPLES.get((voice.language or "").partition("-")[0], SAMPLES["en"])
 
-    async def start(self, body: SpeechBody, errand: Errand, pieces: int | None = None) -> Sound:
+    async def start(
+        self, body: SpeechBody, errand: Errand, *, use: Use = Use.FULL, pieces: int | None = None
+    ) -> Sound:
         """Have it said, `pieces` at once (as many as the engine may get unless given).
 
-        Returns once there is something to hear; raises a GatewayError while there is not.
+        Speech that is remembered is made use of as far as `use` allows. Returns
+        once there is something to hear; raises a GatewayError while there is not.
         """
         body.refuse_longer_than(self._settings.max_characters)
-        sound = await self._sound(await self._staged(body), SPOKEN[body.format], errand, pieces)
+        if self._memory is None:
+            return await self.spoken(body, errand, pieces)
+        asked = Asked(
+            body.input,
+            self._catalog.meant(body.voice),
+            body.instructions,
+            body.pace,
+            SPOKEN[body.format].name,
+            self._settings.clean,
+        )
+        return await self._memory.answer(asked, use, _Performance(self, body, errand, pieces))
+
+    async def spoken(self, body: SpeechBody, errand: Errand, pieces: int | None) -> Sound:
+        """The same, by an engine."""
+        cast = await self._catalog.cast(body.voice, body.model)
+        sound = await self._sound(self._staged(body, cast), SPOKEN[body.format], errand, pieces)
         try:
             await sound.begin()
         except BaseException:
@@ -95,18 +117,35 @@ class Speaking:
         sound.headers |= errand.headers
         return sound
 
-    async def _staged(self, body: SpeechBody) -> Staging:
+    def known_cast(self, body: SpeechBody) -> Cast | None:
+        """Who would say it, as far as that is known without asking anybody."""
+        try:
+            return self._in_the_mood(self._catalog.known_cast(body.voice, body.model), body)
+        except GatewayError:
+            return None
+
+    def revision(self, cast: Cast) -> str:
+        """What speaks: another model, or another voice, makes another sound of the same text."""
+        speaker = self._speakers.named(cast.engine)
+        return f"{speaker.kind} {speaker.dialect.flavour or ''} {speaker.model} {cast.voice.id}"
+
+    def possible(self, cast: Cast | None) -> bool:
+        """Whether one of them takes requests now; any engine, if nobody knows whose voice it is."""
+        return self._speakers.any_open(cast.voices if cast else self._speakers.names)
+
+    def _in_the_mood(self, cast: Cast, body: SpeechBody) -> Cast:
+        mood = body.instructions or ""
+        moody = {
+            name: in_the_mood(voice, mood, self._catalog.voices_of(name))
+            for name, voice in cast.voices.items()
+        }
+        return cast.with_voices(moody)
+
+    def _staged(self, body: SpeechBody, cast: Cast) -> Staging:
         """Who may say it, and what exactly."""
-        cast = await self._catalog.cast(body.voice, body.model)
         if is_ssml(body.input):
             cast = self._who_take_ssml(cast)
-        mood = body.instructions or ""
-        cast = cast.with_voices(
-            {
-                name: in_the_mood(voice, mood, self._catalog.voices_of(name))
-                for name, voice in cast.voices.items()
-            }
-        )
+        cast = self._in_the_mood(cast, body)
         speaker = self._speakers.named(cast.engine)
         script = write_script(
             body.input,
@@ -140,6 +179,29 @@ class Speaking:
             pieces or staging.speaker.pieces,
         )
         return Encoded(staging.speaker, samples, format_, script, staging.cast.voice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Performance:
+    """One body, spoken: `remembering.Performance`."""
+
+    speaking: Speaking
+    body: SpeechBody
+    errand: Errand
+    pieces: int | None
+
+    def revision(self) -> str | None:
+        cast = self.speaking.known_cast(self.body)
+        return self.speaking.revision(cast) if cast else None
+
+    def possible(self) -> bool:
+        return self.speaking.possible(self.speaking.known_cast(self.body))
+
+    async def speak(self) -> Sound:
+        return await self.speaking.spoken(self.body, self.errand, self.pieces)
+
+    def good(self) -> bool:
+        return self.errand.degraded is None and not self.errand.doubted
 
 
 @dataclass(frozen=True, slots=True)

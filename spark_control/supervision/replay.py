@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -80,6 +80,7 @@ class Taken(Generic[DialectT, ValueT]):
 
     def doubt(self, reason: str) -> None:
         """It is complete, and odd."""
+        self._flight.work.errand.doubted = True
         if self._lane.watcher:
             self._lane.watcher.doubted(self._lane, reason)
 
@@ -100,6 +101,14 @@ class Replay(Generic[DialectT]):
     def first(self) -> Upstream[DialectT]:
         """The engine that does the work in ordinary times, if nothing else is asked for."""
         return self._preferred[0].upstream
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._by_name)
+
+    def any_open(self, engines: Iterable[str]) -> bool:
+        """Whether one of those takes requests."""
+        return any(self._by_name[engine].open for engine in engines)
 
     def named(self, engine: str) -> Upstream[DialectT]:
         """The engine of that name. Raises KeyError."""

@@ -30,6 +30,8 @@ class Errand:
         """The engine that did it."""
         self.voice: str | None = None
         """The voice that was spoken in."""
+        self.doubted = False
+        """Whether a part of the answer was complete, and odd."""
 
     @property
     def headers(self) -> dict[str, str]:

@@ -83,13 +83,22 @@ class Catalog:
     def known_cast(self, asked: str | None, model: str | None = None) -> Cast:
         """The same, from what is in memory."""
         ranks = self._names.ranks("speech", model)
-        name = self._default_voice if asked is None or asked.casefold() == "default" else asked
+        name = self._named(asked)
         speakers = [self._speaker(each) for each in self.speakers]
         if ranks is None:
             return cast(name, speakers, self.own_names)
         found = cast(name, sorted(speakers, key=lambda each: ranks[each.name]), self.own_names)
         # The voice counts for more than the model: it is what one hears.
         return Cast(found.voices, {each: 2 * rank + ranks[each] for each, rank in found.ranks.items()})
+
+    def meant(self, asked: str | None) -> str:
+        """The name of a voice without the owner's names for it, whether or not anybody has that voice."""
+        name = self._named(asked)
+        mine = {own.casefold(): target for own, target in self.own_names.items()}
+        return mine.get(name.casefold(), name)
+
+    def _named(self, asked: str | None) -> str:
+        return self._default_voice if asked is None or asked.casefold() == "default" else asked
 
     def voices_of(self, engine: str) -> tuple[Voice, ...]:
         """The voices that an engine has told."""
@@ -193,6 +202,8 @@ class Catalog:
             )
         if upstream in self.speakers:
             voices = await self._list(upstream, upstream.dialect.voices_request, upstream.dialect.read_voices)
+            if not voices:
+                raise upstream.garbage()
             self._voices[upstream.name] = voices
 
     async def _recognise(self, upstream: Upstream[Any]) -> None:
@@ -203,16 +214,13 @@ class Catalog:
             upstream.learn(upstream.dialect.of_flavour(flavour))
 
     async def _list(self, upstream: Upstream[Any], request: Any, read: Any) -> Any:
-        """What an engine answers, read; an engine that tells nothing, or nonsense, or too late, has failed."""
+        """What an engine answers, read; one that tells nonsense, or tells it too late, has failed."""
         try:
             async with asyncio.timeout(_LIST_SECONDS):
                 body = await upstream.fetch(request, _LIST_BYTES)
-            found = read(body)
+            return read(body)
         except TimeoutError:
             message = f"The {upstream.dialect.title} engine did not tell in time what it has."
             raise TimedOut(message) from None
         except (ValueError, RecursionError):
             raise upstream.garbage() from None
-        if not found:
-            raise upstream.garbage()
-        return found

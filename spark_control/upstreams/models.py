@@ -59,7 +59,7 @@ class ModelNames:
     def told(self, upstream: Upstream[Any], models: tuple[str, ...]) -> None:
         """An engine has these models. The first is its own where nobody has named one."""
         self._told[upstream.name] = models
-        if not upstream.model:
+        if models and not upstream.model:
             upstream.learn(upstream.dialect.of_model(models[0]))
 
     def has_told(self, engine: str) -> bool:
@@ -133,9 +133,11 @@ class ModelNames:
 
     def _chat_model(self, name: str) -> ChatModel | None:
         pool = self._pools["chat"]
-        having = {each.name: 0 for each in pool if name in self._models_of(each, "chat")}
-        if having:
-            return ChatModel(name, having)
+        # Ollama's own tools leave this tag out.
+        for known_as in (name, f"{name}:latest"):
+            having = {each.name: 0 for each in pool if known_as in self._models_of(each, "chat")}
+            if having:
+                return ChatModel(known_as, having)
         engine, _, model = name.partition("/")
         for upstream in pool:
             if upstream.name == engine and model in self._models_of(upstream, "chat"):

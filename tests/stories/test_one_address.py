@@ -1,0 +1,104 @@
+"""Five engines of four kinds behind one base URL, for the openai packages of PyPI and npm as they are."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from spark_control.server import create_app
+from spark_control.settings import Settings
+from tests.conftest import need
+from tests.fakes.llm import MODEL, FakeVLLM
+from tests.fakes.magpie import VOICES, FakeMagpie, speech_of
+from tests.fakes.parakeet import FakeParakeet, FakeParakeetNim, words_of
+from tests.fakes.qwen3 import FakeGroxaxo
+from tests.live import eventually, serving
+from tests.sounds import wav
+
+STORY = Path(__file__).parent / "node" / "one_address.cjs"
+PACKAGES = Path(sys.prefix) / "node" / "node_modules"
+CLIP = wav(1.0)
+MIA, VIVIAN = "Magpie-Multilingual.EN-US.Mia", "Vivian"
+
+
+@dataclass
+class Home:
+    base: str
+    magpie: FakeMagpie
+    qwen: FakeGroxaxo
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    fakes = {
+        "parakeet": FakeParakeet(),
+        "parakeet-nim": FakeParakeetNim(),
+        "openai": FakeVLLM(),
+        "magpie": FakeMagpie(),
+        "qwen3-tts": FakeGroxaxo(),
+    }
+    with ExitStack() as house:
+        upstreams = {
+            kind: {"kind": kind, "url": house.enter_context(serving(fake.app))} for kind, fake in fakes.items()
+        }
+        url = house.enter_context(serving(create_app(Settings(upstreams=upstreams))))
+        known = len(VOICES) + 9
+        eventually(lambda: len(httpx.get(f"{url}/v1/audio/voices").json()["voices"]) == known)
+        eventually(lambda: MODEL in httpx.get(f"{url}/v1/models").text)
+        magpie, qwen = fakes["magpie"], fakes["qwen3-tts"]
+        assert isinstance(magpie, FakeMagpie)
+        assert isinstance(qwen, FakeGroxaxo)
+        yield Home(f"{url}/v1", magpie, qwen)
+
+
+def test_python_chats_embeds_speaks_and_hears_with_one_base_url(home: Home) -> None:
+    with openai.OpenAI(base_url=home.base, api_key="anything", max_retries=0) as client:
+        chunks = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "Hello from Python."}], stream=True
+        )
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello from Python."
+        assert client.embeddings.create(model=MODEL, input="a", encoding_format="float").data[0].embedding
+        spoken = client.audio.speech.create(
+            model="tts-1", voice=MIA, input="Good evening.", response_format="wav"
+        )
+        assert spoken.content == speech_of(home.magpie.asked[-1])
+        before = len(home.qwen.asked)
+        other = client.audio.speech.create(model="tts-1", voice=VIVIAN, input="Good evening to you.")
+        assert other.content[:3] in (b"ID3", b"\xff\xfb\xe4") or other.content[0] == 0xFF
+        assert len(home.qwen.asked) == before + 1
+        for model in ("whisper-1", "parakeet-1.1b-ctc-en-us"):
+            heard = client.audio.transcriptions.create(model=model, file=("a.wav", CLIP))
+            assert heard.text == words_of(CLIP)
+
+
+def test_node_chats_embeds_speaks_and_hears_with_one_base_url(home: Home, tmp_path: Path) -> None:
+    node = need("node", "nodejs")
+    if not (PACKAGES / "openai").is_dir():
+        need("openai (an npm package)", "npm, with which `make test` installs it,")
+    (tmp_path / "clip.wav").write_bytes(CLIP)
+    ended = subprocess.run(
+        [node, STORY, home.base, tmp_path / "clip.wav", MODEL, MIA],
+        env={**os.environ, "NODE_PATH": str(PACKAGES)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+
+    assert told["chatted"] == "Hello from Node."
+    assert told["dimensions"] > 0
+    assert base64.b64decode(told["sound"]) == speech_of(home.magpie.asked[-1])
+    assert told["heard"] == words_of(CLIP)
