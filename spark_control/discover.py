@@ -9,8 +9,10 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from pydantic import HttpUrl, ValidationError
 
 from spark_control.upstreams.fingerprints import Identity, Reply, bystander, identify
 from spark_control.upstreams.inquiry import Inquirer, Shut
@@ -25,8 +27,8 @@ MOST_HOSTS = 64
 _PORTS_AT_ONCE = 64
 _LOOK_UP_SECONDS = 4.0
 _MOST_ADDRESSES = 3
-_A_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (a comparison)
+_A_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?\.?")
+_HERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 (a comparison)
 
 
 class NotAHost(ValueError):
@@ -93,15 +95,12 @@ def parse_host(text: str) -> Host:
 
 
 def _checked(name: str, text: str) -> str:
-    name = _HERE.get(name, name)
-    if ":" in name:
-        with suppress(ValueError):
-            if IPv6Address(name).scope_id is None:
-                return f"[{name}]"
-        raise NotAHost(f"{text!r} is not an IPv6 address that can stand in a URL")
-    with suppress(UnicodeError):
-        name = name.encode("idna").decode()
-        if _A_HOST.fullmatch(name):
+    """The host as the settings will have it: they take whatever pydantic does."""
+    is_address = ":" in name
+    with suppress(ValidationError):
+        name = str(HttpUrl(f"http://[{name}]" if is_address else f"http://{name}").host)
+        name = _HERE.get(name, name)
+        if is_address or ("[" not in text and _A_NAME.fullmatch(name)):
             return name
     raise NotAHost(f"{text!r} is not a host, such as spark-1 or 192.168.1.20:8000")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ def discover(hosts: tuple[str, ...], ports: tuple[int, ...], *, as_json: bool) -
         fail(str(exc))
     if len(asked) > MOST_HOSTS:
         fail(f"that are {len(asked)} hosts; {MOST_HOSTS} at once are enough")
+    if sys.stderr.isatty():
+        click.echo(f"Looking on {', '.join(host.bare for host in asked)} ...", err=True)
     seen = asyncio.run(survey(asked, ports))
     entries = name_entries(seen.engines)
     if as_json:

@@ -72,7 +72,7 @@ class Memory:
 
 
 class Remembering(Sound):
-    """An engine's sound, collected while it is sent. `facts` tells what it is once it is whole; None if it is no good."""
+    """An engine's sound, collected while it is sent. `facts` tells what it is in the end; None if it is no good."""
 
     def __init__(self, sound: Sound, cache: SpeechCache, facts: Callable[[], Facts | None]) -> None:
         self.format = sound.format

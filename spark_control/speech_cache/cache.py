@@ -97,7 +97,10 @@ class SpeechCache:
             return
         draft.facts = facts
         self._unwritten[facts.key] = draft
-        self._begin(self._write(facts, draft))
+        # Given to the thread now, so that nothing that is asked of it later comes first.
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(self._writer, self.files.write, facts, draft.sound)
+        self._begin(self._written(writing, facts, draft))
 
     async def purge(self, unwanted: Callable[[Facts], bool]) -> tuple[int, int]:
         """Forget what is `unwanted`: how many, and how many bytes. Raises OSError."""
@@ -125,10 +128,7 @@ class SpeechCache:
         except OSError as exc:
             self._writing.failed(exc.strerror or str(exc))
 
-    async def _write(self, facts: Facts, draft: Draft) -> None:
-        writing = asyncio.get_running_loop().run_in_executor(
-            self._writer, self.files.write, facts, draft.sound
-        )
+    async def _written(self, writing: asyncio.Future[bool], facts: Facts, draft: Draft) -> None:
         try:
             await writing
         except OSError as exc:

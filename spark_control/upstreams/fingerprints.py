@@ -15,6 +15,7 @@ from spark_control.upstreams.servers import (
     is_gateway,
     is_open_webui,
     task_of,
+    tasks_told,
 )
 
 __all__ = [
@@ -118,7 +119,7 @@ def _recognise(said: Answers) -> Server | None:
 
 
 def _abilities(server: Server, said: Answers) -> dict[Task, list[str]]:
-    """Its tasks, with the models for each. If none of those tells, it is there to chat, or for all that it can do."""
+    """Its tasks, with the models for each. If it tells none, it is there to chat, or for all that such a server does."""
     if len(server.kinds) == 1:
         return {task: [str(model["id"]) for model in said.models] for task in server.kinds}
     names = {
@@ -126,7 +127,8 @@ def _abilities(server: Server, said: Answers) -> dict[Task, list[str]]:
     }
     if any(names.values()):
         return {task: listed for task, listed in names.items() if listed}
-    return {"chat": []} if "chat" in names else names
+    told = tasks_told(said) or {"chat"}
+    return {task: [] for task in names if task in told} or names
 
 
 def _first(names: list[str]) -> str | None:

@@ -57,6 +57,12 @@ def task_of(model: Entry) -> Task | None:
     return "transcription" if _HEARS.search(name) else "chat"
 
 
+def tasks_told(said: Answers) -> set[Task]:
+    """The tasks that NeMo-Speech.cpp names to everybody, even if its models are for those with a key."""
+    told = said.entries("/ready", "capabilities") or []
+    return {task for word, task in _WORDS.items() if word in told}
+
+
 def is_gateway(said: Answers) -> bool:
     """Spark Control itself, or another of its kind; with keys, it shows its state to nobody without."""
     if said.body("/health") != b"OK" or said.entry("/healthz") != {"status": "ok"}:

@@ -53,6 +53,20 @@ class _Cut(Response):
             )
 
 
+class Unfinished(Response):
+    """A 200 without a length, of which some comes, and never an end: what a generator leaves when it fails."""
+
+    def __init__(self, begun: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(b"", media_type=media_type, headers=dict(headers or {}))
+        del self.headers["content-length"]
+        self._begun = begun
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        if self._begun:
+            await send({"type": "http.response.body", "body": self._begun, "more_body": True})
+
+
 class Slow(Fault):
     """Says nothing until released, and notices when nobody waits any more."""
 

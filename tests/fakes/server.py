@@ -1,10 +1,11 @@
-"""What every fake of OpenAI's audio API has: its pages, a record of what it was asked, and a fault if it is given one."""
+"""What fakes of OpenAI's audio API have in common: pages, a record of what they were asked, and a fault if given one."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
@@ -12,32 +13,34 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.fakes.faults import Broken, Fault, is_canary
+from tests.fakes.faults import Fault, Unfinished, is_canary
 from tests.fakes.magpie import CHARACTERS_A_SECOND
-from tests.fakes.magpie import speech_of as magpie_speech_of
 from tests.fakes.parakeet import Heard
+from tests.sounds import wav
 
 SPEECH, TRANSCRIPTIONS = "/v1/audio/speech", "/v1/audio/transcriptions"
 
 Page = Callable[[], Response]
-Asked = dict[str, Any]
+Spoken = dict[str, Any]
+"""One request for speech: its JSON."""
 
 
 class FakeServer:
-    """The rest of a server: what it answers to GET, and to what it does not have."""
+    """Its pages, and what it answers to a path that it does not have."""
 
     def __init__(self) -> None:
         pages = [Route(path, _answering(page)) for path, page in self.pages().items()]
         self.app = Starlette(
             routes=[*pages, *self.work()],
-            exception_handlers={404: self._not_found, 405: self._not_found},
+            exception_handlers={404: self._not_found, 405: self._not_allowed},
         )
         self.reset()
 
     def reset(self) -> None:
+        self.asked: list[Any] = []
+        """The work that users asked for, as the JSON of a request for speech or what it was given to be `Heard`."""
         self.headers: list[dict[str, str]] = []
-        self.paths: list[str] = []
-        """What users asked for, in order; the watcher's questions are not among them."""
+        self.canaries: list[Any] = []
         self.fault: Fault | None = None
 
     def pages(self) -> Mapping[str, Page]:
@@ -50,42 +53,40 @@ class FakeServer:
         """FastAPI's."""
         return JSONResponse({"detail": "Not Found"}, 404)
 
+    def not_allowed(self) -> Response:
+        return JSONResponse({"detail": "Method Not Allowed"}, 405)
+
     async def _not_found(self, _: Request, __: Exception) -> Response:
         return self.not_found()
 
-    def note(self, asked: Any, request: Request, asked_of: list[Any], canaries: list[Any]) -> None:
+    async def _not_allowed(self, _: Request, __: Exception) -> Response:
+        return self.not_allowed()
+
+    def note(self, asked: Spoken | Heard, request: Request) -> None:
         """What the watcher asks is counted apart from what users do."""
         if is_canary(request):
-            canaries.append(asked)
+            self.canaries.append(asked)
             return
-        asked_of.append(asked)
-        self.paths.append(request.url.path)
+        self.asked.append(asked)
         self.headers.append(dict(request.headers))
 
     def or_fault(self, good: Response) -> Response:
-        """A good answer, or what its fault makes of it; what it refuses, it refuses in any state."""
-        if self.fault is None or good.status_code != 200 or isinstance(good, Broken):
+        """A good answer, or what its fault makes of it. What it refuses, it refuses in any state."""
+        if self.fault is None or good.status_code != 200 or isinstance(good, Unfinished):
             return good
         answer = self.fault.response(bytes(good.body))
         if answer.status_code == 200:
-            answer.headers.setdefault("content-type", good.headers.get("content-type", ""))
+            answer.headers.setdefault("content-type", good.headers["content-type"])
         return answer
 
 
-class FakeSpeaker(FakeServer):
+class Speaks(FakeServer):
     """`POST /v1/audio/speech` with JSON."""
-
-    rate: ClassVar[int] = 24_000
-
-    def reset(self) -> None:
-        super().reset()
-        self.asked: list[Asked] = []
-        self.canaries: list[Asked] = []
 
     def work(self) -> list[Route]:
         return [*super().work(), Route(SPEECH, self._speak, methods=["POST"])]
 
-    def speak(self, asked: Asked) -> Response:
+    def speak(self, asked: Spoken) -> Response:
         raise NotImplementedError
 
     async def _speak(self, request: Request) -> Response:
@@ -93,32 +94,23 @@ class FakeSpeaker(FakeServer):
             asked = json.loads(await request.body())
         except ValueError:
             return unprocessable(["body"], "json_invalid", "JSON decode error")
-        self.note(asked, request, self.asked, self.canaries)
+        self.note(asked, request)
         return self.or_fault(self.speak(asked))
 
 
-class FakeListener(FakeServer):
+class Hears(FakeServer):
     """`POST /v1/audio/transcriptions` with a form."""
 
-    def reset(self) -> None:
-        super().reset()
-        self.heard: list[Heard] = []
-        self.heard_canaries: list[Heard] = []
-
-    @property
-    def asked_to_hear(self) -> list[Heard]:
-        return self.heard
-
     def work(self) -> list[Route]:
-        return [*super().work(), Route(TRANSCRIPTIONS, self._transcribe, methods=["POST"])]
+        return [*super().work(), Route(TRANSCRIPTIONS, self._hear, methods=["POST"])]
 
-    def transcribe(self, heard: Heard) -> Response:
+    def hear(self, heard: Heard) -> Response:
         raise NotImplementedError
 
     def without_file(self) -> Response:
         return unprocessable(["body", "file"], "missing", "Field required")
 
-    async def _transcribe(self, request: Request) -> Response:
+    async def _hear(self, request: Request) -> Response:
         async with request.form() as form:
             file = form.get("file")
             if not isinstance(file, UploadFile):
@@ -126,8 +118,8 @@ class FakeListener(FakeServer):
             data = await file.read()
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
         heard = Heard(fields, file.filename, file.content_type, data)
-        self.note(heard, request, self.heard, self.heard_canaries)
-        return self.or_fault(self.transcribe(heard))
+        self.note(heard, request)
+        return self.or_fault(self.hear(heard))
 
 
 def _answering(page: Page) -> Callable[[Request], Response]:
@@ -137,27 +129,28 @@ def _answering(page: Page) -> Callable[[Request], Response]:
     return answer
 
 
-def json_page(content: object, status: int = 200) -> Page:
+def json_page(content: object) -> Page:
     """A page that never changes."""
-    return lambda: JSONResponse(content, status)
+    return lambda: JSONResponse(content)
 
 
-def model_page(*names: str, owner: str, created: int = 1_700_000_000, **more: Any) -> Page:
+def models(*entries: Mapping[str, Any]) -> Page:
     """OpenAI's list of models."""
-    return json_page({"object": "list", "data": [model(name, owner, created, **more) for name in names]})
+    return json_page({"object": "list", "data": [*entries]})
 
 
-def model(name: str, owner: str, created: int = 1_700_000_000, **more: Any) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": created, "owned_by": owner, **more}
+def model(name: str, owner: str, **more: Any) -> dict[str, Any]:
+    """An entry of such a list."""
+    return {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": owner, **more}
 
 
-def detail(status: int, text: object) -> Response:
+def detail(status: int, told: object) -> Response:
     """FastAPI's error."""
-    return JSONResponse({"detail": text}, status)
+    return JSONResponse({"detail": told}, status)
 
 
 def envelope(status: int, message: str, kind: str, **more: Any) -> Response:
-    """OpenAI's error, as far as servers send it."""
+    """OpenAI's error, with as many of its keys as a server sends."""
     return JSONResponse({"error": {"message": message, "type": kind, **more}}, status)
 
 
@@ -167,21 +160,16 @@ def unprocessable(where: list[str], kind: str, message: str) -> Response:
 
 
 def uncaught() -> Response:
-    """What is left of an exception that nobody caught."""
+    """What becomes of an exception that nobody caught."""
     return PlainTextResponse("Internal Server Error", 500)
 
 
-def samples_said(text: str, voice: str, rate: int = 24_000, speed: float = 1.0) -> bytes:
-    """Bare samples: the same text and voice always sound the same, and no two others alike."""
-    return file_said(text, voice, rate, speed)[44:]
-
-
 def file_said(text: str, voice: str, rate: int = 24_000, speed: float = 1.0) -> bytes:
-    """The same as a WAV file. `speed` is a true tempo."""
-    length = round(len(text) / speed)
-    said = {"text": text.ljust(length)[:length], "voice": voice, "sample_rate_hz": str(rate)}
-    return magpie_speech_of(said)
+    """A WAV file: the same text and voice always sound the same, and no two others alike. `speed` is a true tempo."""
+    seed = hashlib.sha256(f"{text}|{voice}".encode()).digest()
+    return wav(len(text) / CHARACTERS_A_SECOND / speed, rate=rate, seed=seed)
 
 
-def seconds_said(text: str) -> float:
-    return len(text) / CHARACTERS_A_SECOND
+def samples_said(text: str, voice: str, rate: int = 24_000, speed: float = 1.0) -> bytes:
+    """The same as bare samples."""
+    return file_said(text, voice, rate, speed)[44:]

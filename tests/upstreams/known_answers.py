@@ -146,6 +146,10 @@ KNOWN: dict[str, tuple[Said, list[tuple[tuple[str, str], str | None, str | None]
             (SPEECH, "nemo-speech-cpp", "magpie-357m"),
         ],
     ),
+    "nemo-speech-cpp with a key": (
+        {"/ready": {"ready": True, "capabilities": ["speech"]}, "/v1/models": (401, {"error": "Key?"})},
+        [(SPEECH, "nemo-speech-cpp", None)],
+    ),
     "icantc0de1": (
         {
             "/": {"name": "Qwen3-TTS"},
