@@ -33,11 +33,17 @@ class Post:
     content_type: str
     body: bytes
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The same sentence comes again and again, and each time it is the engine that is to speak it."""
+        return {"Content-Type": self.content_type, "Cache-Control": "no-store"}
+
     def raw(self) -> bytes:
         """Its bytes on the wire."""
+        headers = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
         head = (
             f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n\r\n"
+            f"{headers}Content-Length: {len(self.body)}\r\n\r\n"
         )
         return head.encode() + self.body
 

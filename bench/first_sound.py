@@ -64,7 +64,8 @@ def first_byte_after(magpie: DrippingMagpie, port: int, format_: str) -> float:
     body = json.dumps({"input": TEXT, "voice": VOICE, "response_format": format_})
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request("POST", "/v1/audio/speech", body, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+        connection.request("POST", "/v1/audio/speech", body, headers)
         answer = connection.getresponse()
         if answer.status != 200 or not answer.read(1):
             raise SystemExit(f"The gateway answered {answer.status}.")

@@ -16,7 +16,8 @@ from bench.bodies import Post
 
 _LUA = """
 local file = io.open("{body}", "rb")
-wrk.method, wrk.body, wrk.headers["Content-Type"] = "POST", file:read("*a"), "{content_type}"
+wrk.method, wrk.body = "POST", file:read("*a")
+{headers}
 function done(summary, latency)
   local e = summary.errors
   io.write(string.format("%d %d %d %.0f %.0f\\n", summary.requests, summary.duration,
@@ -51,7 +52,8 @@ def _by_wrk(port: int, post: Post, connections: int, seconds: int) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         body, script = Path(folder) / "body", Path(folder) / "post.lua"
         body.write_bytes(post.body)
-        script.write_text(_LUA.format(body=body, content_type=post.content_type))
+        headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in post.headers.items())
+        script.write_text(_LUA.format(body=body, headers=headers))
         url = f"http://127.0.0.1:{port}{post.path}"
         wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
         told = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout

@@ -56,7 +56,7 @@ def _healthy(port: int) -> bool:
 def _speak(port: int) -> None:
     post = speak()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("POST", post.path, post.body, {"Content-Type": post.content_type})
+    connection.request("POST", post.path, post.body, post.headers)
     answer = connection.getresponse()
     sound = answer.read()
     connection.close()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from spark_control import __version__
+from spark_control.cache_commands import COMMANDS as CACHE_COMMANDS
 from spark_control.finding import discover
+from spark_control.key_commands import key
 from spark_control.operating import COMMANDS
 from spark_control.options import address, config_option, fail, gateway_option, settings_from
 
@@ -188,5 +190,5 @@ def _gateway(gateway: str | None, config: Path | None) -> GatewayClient:
     return GatewayClient(address(gateway, config), fail)
 
 
-for _command in (*COMMANDS, discover):
+for _command in (*COMMANDS, *CACHE_COMMANDS, discover, key):
     main.add_command(_command)

@@ -93,8 +93,9 @@ class Drill:
 
     async def _run(self) -> Outcome:
         headers = {
-            "x-spark-patience": f"{self._seconds:g}"
-        }  # or a request could be failed before the drill is over
+            "x-spark-patience": f"{self._seconds:g}",  # or one could be failed before the drill is over
+            "cache-control": "no-store",  # it is the engine that is to answer
+        }
         timeout = httpx.Timeout(self._seconds + 60, connect=5)
         try:
             async with httpx.AsyncClient(

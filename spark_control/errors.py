@@ -149,6 +149,25 @@ class EngineDown(Unavailable):
     code = "service_restarting"
 
 
+class Unauthenticated(InvalidRequest):
+    """No key, or a wrong one."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"www-authenticate": "Bearer"})
+
+
+class RateLimited(GatewayError):
+    """More than this client may ask in that time."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
 class QueueFull(GatewayError):
     """More is waiting for the engines than they can do in good time. Nothing is wrong with them."""
 

@@ -25,8 +25,8 @@ _HEAD = """\
 # An engine with a `restart` is cured when it has wedged; one without is only watched."""
 
 _POOL = """\
-# Several engines do the same: they share the requests. One that is only to help out when the others cannot
-# gets a higher number, `priority = 1`."""
+# Several engines are of one kind: they share the requests that each of them can do. One that is only to help
+# out when the others cannot gets a higher number, `priority = 1`."""
 
 _NOTHING = (
     "no engine was found. Name the host where yours run (`spark-control discover spark-1`), or the port "
@@ -79,7 +79,7 @@ def discover(hosts: tuple[str, ...], ports: tuple[int, ...], *, as_json: bool) -
     except NotAHost as exc:
         fail(str(exc))
     if len(asked) > MOST_HOSTS:
-        fail(f"that are {len(asked)} hosts; {MOST_HOSTS} at once are enough")
+        fail(f"{len(asked)} hosts are too many at once; {MOST_HOSTS} are the most")
     if sys.stderr.isatty():
         click.echo(f"Looking on {', '.join(host.bare for host in asked)} ...", err=True)
     seen = asyncio.run(survey(asked, ports))
@@ -139,8 +139,8 @@ def _slug(text: str) -> str:
 
 def toml_of(entries: Sequence[Entry]) -> str:
     """The settings, ready to be pasted."""
-    tasks = Counter(entry.identity.task for entry in entries)
-    head = [_HEAD, *([_POOL] if max(tasks.values(), default=0) > 1 else [])]
+    alike = Counter((entry.identity.kind, entry.identity.task) for entry in entries)
+    head = [_HEAD, *([_POOL] if max(alike.values(), default=0) > 1 else [])]
     several = len({entry.found.host.name for entry in entries}) > 1
     return "\n\n".join([*head, *("\n".join(_table(entry, several=several)) for entry in entries)])
 

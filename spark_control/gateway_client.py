@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +15,14 @@ import httpx
 _PATIENCE = httpx.Timeout(900, connect=5)
 """Seconds; a long recording is transcribed in one answer."""
 
+_MOST_TRIES = 20
+_LONGEST_WAIT = 60.0
+"""Seconds, of a gateway that has too much to do."""
+
 Json = dict[str, Any]
+
+KEY_VARIABLE = "SPARK_CONTROL_KEY"
+"""The environment variable with the key to show, where the gateway wants one."""
 
 
 class Connection:
@@ -22,7 +31,9 @@ class Connection:
     def __init__(self, url: str, fail: Callable[[str], NoReturn]) -> None:
         self.base = base_of(url)
         self._fail = fail
-        self._client = httpx.Client(base_url=self.base, timeout=_PATIENCE, trust_env=False)
+        key = os.environ.get(KEY_VARIABLE)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(base_url=self.base, timeout=_PATIENCE, trust_env=False, headers=headers)
 
     def __enter__(self) -> Self:
         return self
@@ -33,13 +44,17 @@ class Connection:
         self._client.close()
 
     def _asked(self, method: str, path: str, **what: Any) -> httpx.Response:
-        try:
-            answer = self._client.request(method, path, **what)
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            self._fail(why_no_answer(exc, self.base))
+        answer = self._answered(method, path, **what)
         if answer.is_error:
             self._fail(reason(answer))
         return answer
+
+    def _answered(self, method: str, path: str, **what: Any) -> httpx.Response:
+        """The answer, be it a refusal."""
+        try:
+            return self._client.request(method, path, **what)
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            self._fail(why_no_answer(exc, self.base))
 
 
 class GatewayClient(Connection):
@@ -67,6 +82,48 @@ class GatewayClient(Connection):
             )
         for voice in listed:
             yield voice["id"], voice["language"] or "", voice["engine"] or ""
+
+
+class CacheClient(Connection):
+    """What it is to remember, and to forget."""
+
+    def warm(self, text: str, *, voice: str | None, speed: float, format_: str) -> bool:
+        """Have it remembered: whether it was not yet. Raises NotWarmed."""
+        body = {"model": "tts-1", "input": text, "voice": voice, "speed": speed, "response_format": format_}
+        first = self._spoken(body)
+        if first != "miss":
+            return False
+        # Too long a sound is not kept, for one, nor is any on a full disk: the proof is to ask for it again.
+        if self._spoken(body) == "miss":
+            raise NotWarmed("it was spoken and not kept; the gateway's log may tell why")
+        return True
+
+    def purge(self, voice: str | None) -> tuple[int, int]:
+        """Have it forget what that voice said, or all for None: how many pieces, and how many bytes."""
+        which = {"all": "true"} if voice is None else {"voice": voice}
+        told = self._asked("DELETE", "/api/speech-cache", params=which).json()
+        return told["entries"], told["bytes"]
+
+    def _spoken(self, body: Json) -> str:
+        """What the cache had to do with an answer."""
+        for _ in range(_MOST_TRIES):
+            answer = self._answered("POST", "/v1/audio/speech", json=body)
+            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                break
+            time.sleep(min(float(answer.headers.get("retry-after", 1)), _LONGEST_WAIT))
+        if answer.is_error:
+            raise NotWarmed(reason(answer))
+        if "x-spark-cache" not in answer.headers:
+            self._fail(
+                f"the gateway at {self.base} remembers no speech; `speech_cache` is off in its settings"
+            )
+        if why := answer.headers.get("x-spark-degraded"):
+            raise NotWarmed(f"another engine spoke it ({why}), so it was not kept")
+        return str(answer.headers["x-spark-cache"])
+
+
+class NotWarmed(Exception):
+    """Why something is not remembered, in a sentence."""
 
 
 class AdminClient(Connection):

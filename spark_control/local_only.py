@@ -1,7 +1,7 @@
-"""Who may change something: a program on this machine, or a page that this gateway itself has shown.
+"""Who may change something: an admin key, a program on this machine, or a page that this gateway itself has shown.
 
-Nobody has to log in to restart an engine, so this is all that stands between
-the engines and the web. A browser on this machine runs other people's pages,
+Nobody on this machine has to log in to restart an engine, so this is all that
+stands between the engines and the web. A browser on this machine runs other people's pages,
 and they can send requests here; a proxy on this machine brings other people's
 requests. Each check below is one of the ways in.
 """
@@ -15,6 +15,7 @@ from ipaddress import IPv6Address, ip_address
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from spark_control.caller import caller_of
 from spark_control.errors import Forbidden, plain
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9a-z.-]+))(?::[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
@@ -31,10 +32,14 @@ _OUR_OWN_PAGES = ("same-origin", "none")
 
 
 async def local_only(request: Request) -> None:
-    """Raise Forbidden unless the request is this machine's own; a route that writes depends on it."""
+    """Raise Forbidden unless an admin key or this machine itself asks; a route that writes depends on it."""
     peer = request.client.host if request.client else ""
+    if caller_of(request.scope).admin:
+        return  # no browser adds a key by itself, so no page can have made it ask
     if reason := stranger(peer, request.headers, request.scope.get("http_version", "")):
-        raise Forbidden(f"Only this machine itself may do that: {reason}.", code="local_only")
+        raise Forbidden(
+            f"Only this machine itself, or an admin key, may do that: {reason}.", code="local_only"
+        )
     if _has_body(request.headers) and not _is_json(request.headers):
         # A form can be posted from any page; JSON makes the browser ask first, and nobody here says yes.
         raise plain(415, "Send the body as JSON, with the header Content-Type: application/json.")

@@ -17,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from spark_control import __version__
+from spark_control.access import Access
 from spark_control.admin_api import build_admin_router
 from spark_control.audio_proxy import build_audio_router
+from spark_control.cache_api import build_cache_router
 from spark_control.discovery import build_discovery_router
 from spark_control.doorway import Doorway
 from spark_control.errors import (
@@ -31,6 +33,7 @@ from spark_control.errors import (
 )
 from spark_control.health import build_health_router
 from spark_control.hearing import Hearing
+from spark_control.keys import Keys
 from spark_control.lifecycle import Lifecycle
 from spark_control.llm_proxy import build_llm_router
 from spark_control.patience import Errands
@@ -60,6 +63,7 @@ def create_app(
     store: Store | None = None,
     restarters: Mapping[str, Restarter] | None = None,
     speech_cache: SpeechCache | None = None,
+    keys: Keys | None = None,
 ) -> FastAPI:
     """Build the gateway.
 
@@ -67,7 +71,8 @@ def create_app(
     brings its own `lifecycle`, which it drains; `engines_ready`, which returns
     once the engines that it started itself can work, and their `restarters`;
     a `store` on disk, without which what must outlive the gateway does not; and
-    a `speech_cache`, without which no speech is remembered.
+    a `speech_cache`, without which no speech is remembered. Without `keys`
+    nobody needs one.
     """
     client, canaries = open_client(transport), open_client(transport, agent=CANARIES)
     lifecycle = lifecycle or Lifecycle()
@@ -130,6 +135,10 @@ def create_app(
     app.add_exception_handler(GatewayError, answer_gateway_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
+    # The last that is added is met first.
+    app.add_middleware(
+        Access, keys=Keys(None, time.monotonic) if keys is None else keys, settings=settings.access
+    )
     app.add_middleware(Doorway, lifecycle=lifecycle)
     # Routes are tried in order, so the busiest come first.
     app.include_router(build_audio_router(catalog, speaking, hearing, settings.uploads))
@@ -140,6 +149,7 @@ def create_app(
     app.include_router(build_health_router(lifecycle))
     engines = {lane.name: lane.upstream for replay in replays for lane in replay.lanes}
     app.include_router(build_admin_router(deep_health, lifecycle, engines))
+    app.include_router(build_cache_router(speech_cache, settings.voices))
     return app
 
 

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -17,9 +18,12 @@ from fastapi import FastAPI
 
 from spark_control.engines.embedded import EmbeddedEngines, missing_extra
 from spark_control.guarded_http import GuardedHttp
+from spark_control.keys import KeyFile, KeyFileError, Keys
 from spark_control.lifecycle import Lifecycle
+from spark_control.local_only import is_loopback
 from spark_control.server import create_app
 from spark_control.settings import Settings, UpstreamSettings
+from spark_control.speech_cache import SpeechCache
 from spark_control.store import Store, StoreError
 from spark_control.supervision.alerts import missing_extra as missing_alerts
 from spark_control.supervision.restarters import Restarter
@@ -75,21 +79,35 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    settings: Settings, listening: socket.socket, announce: Announce, store: Store, *, hints: bool
+    settings: Settings,
+    listening: socket.socket,
+    announce: Announce,
+    store: Store,
+    *,
+    keys: Keys,
+    state: Path | None,
+    hints: bool,
 ) -> None:
-    """Serve until a signal. `announce` gets lines about what runs where."""
+    """Serve until a signal. `announce` gets lines about what runs where; `state` is the folder that `store` is in."""
     lifecycle = Lifecycle()
     async with AsyncExitStack() as house:
         engines = None
         if not settings.upstreams:
             engines = await house.enter_async_context(EmbeddedEngines(list(EMBEDDED_MODELS), faults=hints))
             settings = settings.model_copy(update={"upstreams": upstreams_of(engines)})
+        speech_cache = None
+        if settings.speech_cache.enabled and settings.speech_cache.max_bytes:
+            folder = state / "speech" if state else None
+            cached = SpeechCache.opened(folder, settings.speech_cache.max_bytes)
+            speech_cache = await house.enter_async_context(cached)
         app = create_app(
             settings,
             lifecycle=lifecycle,
             engines_ready=engines.ready if engines else None,
             store=store,
             restarters=restarters_of(engines) if engines else None,
+            speech_cache=speech_cache,
+            keys=keys,
         )
         announce(what_runs_where(settings, listening, embedded=engines is not None))
         if hints:
@@ -184,10 +202,14 @@ def run(settings: Settings, announce: Announce, *, hints: bool = False) -> None:
     if missing := missing_alerts([*alerts, *settings.deep_health.alerts]):
         raise CannotServe(missing)
     # A demonstration leaves nothing behind, and is in nobody's way.
-    with closing(_store(None if hints else state_folder(settings, os.environ))) as store:
+    state = None if hints else state_folder(settings, os.environ)
+    keys = _keys(state)
+    if reason := too_public(settings, keys):
+        raise CannotServe(reason)
+    with closing(_store(state)) as store:
         listening = listen(settings.host, settings.port)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, listening, announce, store, hints=hints))
+            runner.run(serve(settings, listening, announce, store, keys=keys, state=state, hints=hints))
 
 
 def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
@@ -198,6 +220,23 @@ def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
         return Path(given.partition(":")[0])
     home = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "spark-control"
+
+
+def too_public(settings: Settings, keys: Keys) -> str | None:
+    """Why the gateway may not listen where the settings say; None if it may."""
+    if settings.access.open or keys.any or settings.host == "localhost" or is_loopback(settings.host):
+        return None
+    return (
+        f"{settings.host} is open to the network, and there are no keys, so anybody there could use the engines. "
+        "Make one with `spark-control key add NAME`, or set access.open = true if that is what you want."
+    )
+
+
+def _keys(folder: Path | None) -> Keys:
+    try:
+        return Keys(KeyFile(folder) if folder else None, time.monotonic)
+    except KeyFileError as exc:
+        raise CannotServe(str(exc)) from None
 
 
 def _store(folder: Path | None) -> Store:

@@ -17,6 +17,9 @@ from spark_control.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 
 DEFAULT_FILE = Path("spark-control.toml")
 
+_CLIENTS_KEY = "SPARK_CONTROL_KEY"
+"""Not a setting, but the key that the command line shows to a gateway."""
+
 
 class InvalidSettings(Exception):
     """The settings cannot be used; the text has a line for each reason."""
@@ -59,7 +62,7 @@ def _toml(path: Path | None) -> dict[str, Any]:
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each `SPARK_CONTROL_*` variable that is no setting (pydantic lets them pass)."""
     for name in sorted(environ):
-        if name.upper().startswith(ENV_PREFIX):
+        if name.upper().startswith(ENV_PREFIX) and name.upper() != _CLIENTS_KEY:
             path = name.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
             nearest = _misspelt(path)
             if nearest is not None:

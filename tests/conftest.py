@@ -98,9 +98,9 @@ IMPATIENT = {"patience": 0, "patience_for": []}
 
 
 @contextmanager
-def live_gateway(settings: Settings) -> Iterator[httpx.Client]:
+def live_gateway(settings: Settings, **parts: Any) -> Iterator[httpx.Client]:
     """A gateway on a socket, and a client of it, once every engine that answers has had its first canary."""
-    with serving(create_app(settings)) as url, httpx.Client(base_url=url, timeout=20) as client:
+    with serving(create_app(settings, **parts)) as url, httpx.Client(base_url=url, timeout=20) as client:
         with suppress(AssertionError):
             eventually(lambda: all(each["last_probe"] for each in engines(client)), within=2)
         yield client

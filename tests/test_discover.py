@@ -297,7 +297,7 @@ def test_what_is_no_host_is_refused_in_a_sentence(text, look):
 def test_too_many_hosts_at_once_are_refused(look):
     status, _, told = look(*(f"10.0.0.{number}" for number in range(65)))
 
-    assert (status, told) == (1, "spark-control: that are 65 hosts; 64 at once are enough\n")
+    assert (status, told) == (1, "spark-control: 65 hosts are too many at once; 64 are the most\n")
 
 
 def test_engines_that_are_alike_get_names_of_their_own_and_a_word_on_pools(tmp_path):

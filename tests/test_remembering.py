@@ -120,6 +120,7 @@ def told(tmp_path):
         async def with_client():
             async with SpeechCache.opened(tmp_path / "speech", 1 << 20) as cache:
                 result = await story(Client(cache))
+                await cache.written()
                 assert cache.collected == 0
                 return result
 

@@ -33,7 +33,7 @@ ROOM = 1024 * 1024
 SOUND = bytes(range(256)) * 300
 
 
-def facts_of(asked: Asked = HELLO, **changes: object) -> Facts:
+def facts_of(asked: Asked = HELLO, **changes: Any) -> Facts:
     facts = Facts(asked.key, "magpie 1", asked.voice, "Mia", "magpie", asked.format, 22_050, 1.5)
     return replace(facts, **changes)
 
@@ -170,8 +170,8 @@ def test_a_file_under_anothers_name_is_nothing(tmp_path):
 
 def test_facts_that_are_not_what_they_should_be_make_it_nothing(tmp_path):
     kept = files_in(tmp_path)
-    for odd in [{"format": "midi"}, {"rate": "fast"}, {"voice": None}]:
-        kept.write(facts_of(**odd), SOUND)
+    for odd in [facts_of(format="midi"), facts_of(rate="fast"), facts_of(voice=None)]:
+        kept.write(odd, SOUND)
         assert kept.read(HELLO.key) is None
 
 

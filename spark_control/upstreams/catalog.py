@@ -42,6 +42,8 @@ class Catalog:
         self.own_names = own_names
         self._default_voice = default_voice
         self._voices: dict[str, tuple[Voice, ...]] = {}
+        self._strangers: set[str] = set()
+        """Engines that have answered, and were not recognised."""
         self._refreshing: dict[str, asyncio.Task[None]] = {}
         self._engines: list[Upstream[Any]] = [*speakers, *listeners, *thinkers]
         self._names = ModelNames(listeners, self.speakers, thinkers, models)
@@ -193,7 +195,7 @@ class Catalog:
 
     async def _refresh(self, upstream: Upstream[Any]) -> None:
         dialect = upstream.dialect
-        if dialect.flavour is None and dialect.flavours:
+        if dialect.flavour is None and dialect.flavours and upstream.name not in self._strangers:
             await self._recognise(upstream)
             dialect = upstream.dialect
         if dialect.models_request():
@@ -208,10 +210,14 @@ class Catalog:
 
     async def _recognise(self, upstream: Upstream[Any]) -> None:
         """Find out which server of its kind it is."""
-        task = self._names.task_of(upstream.name)
-        if flavour := flavour_of(upstream.kind, task, await interview(upstream)):
-            log.info("engine recognised", upstream=upstream.name, flavour=flavour)
-            upstream.learn(upstream.dialect.of_flavour(flavour))
+        answers = await interview(upstream)
+        flavour = flavour_of(upstream.kind, self._names.task_of(upstream.name), answers)
+        if flavour is None:
+            if answers:
+                self._strangers.add(upstream.name)  # to ask again would not help
+            return
+        log.info("engine recognised", upstream=upstream.name, flavour=flavour)
+        upstream.learn(upstream.dialect.of_flavour(flavour))
 
     async def _list(self, upstream: Upstream[Any], request: Any, read: Any) -> Any:
         """What an engine answers, read; one that tells nonsense, or tells it too late, has failed."""

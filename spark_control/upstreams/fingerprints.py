@@ -119,7 +119,7 @@ def _recognise(said: Answers) -> Server | None:
 
 
 def _abilities(server: Server, said: Answers) -> dict[Task, list[str]]:
-    """Its tasks, with the models for each. If it tells none, it is there to chat, or for all that such a server does."""
+    """Its tasks, with the models for each. One that tells none is there to chat, or for all that such a server does."""
     if len(server.kinds) == 1:
         return {task: [str(model["id"]) for model in said.models] for task in server.kinds}
     names = {

@@ -7,17 +7,36 @@ no model is ever sent; NVIDIA's NIM needs a language and tells no times.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import httpx
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 
-from spark_control.upstreams.base import Engine, Recording, Segment, Transcript, Word
+from spark_control.upstreams.base import Engine, ProbeWhen, Recording, Segment, Transcript, Word
 from spark_control.upstreams.multipart import form_request
+from spark_control.upstreams.word_pieces import whole_words
 
 _QWEN_PREFIX = re.compile(r"\s*language (\w+)<asr_text>")
 """What Qwen3-ASR puts before its words, and its servers forget to take away."""
+
+_READY = {
+    "achetronic": "/health",
+    # Its other one is 200 in any state.
+    "groxaxo": "/healthz",
+    "groxaxo-legacy": "/health",
+    "nemo-speech-cpp": "/ready",
+    "runparakeet": "/healthz",
+    "xr-ai": "/health",
+}
+"""Of each server that is known, where it says whether it is up."""
+
+_TIMELESS = frozenset({"achetronic", "runparakeet", "xr-ai"})
+"""Those that know no times. Two of them make some up where they are asked: from a file's bytes, or 0."""
+
+_LANGUAGE_UNHEARD = frozenset({"achetronic", "groxaxo-legacy", "runparakeet"})
+"""Those that name a language which they have not heard: English, or what they were told."""
 
 _DEFAULT_NIM_LANGUAGE = "en-US"
 
@@ -28,36 +47,52 @@ _REGION = {
 }  # fmt: skip
 """The locale a NIM is likely to have for a bare ISO-639-1 code."""
 
+_MOST_TIMES = 500_000
+"""Words, or pieces of words, in one transcript: more than anybody says in a day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parakeet(Engine):
-    """A community server: json, and verbose_json with segments, words or neither."""
+    """A community server: json, and verbose_json with segments, words or neither.
+
+    One that is not known is asked as all of them can be, and believed.
+    """
 
     model: str = "parakeet-tdt-0.6b-v3"
 
+    flavours: ClassVar[tuple[str, ...]] = tuple(_READY)
     concurrency: ClassVar[int] = 4
     title: ClassVar[str] = "speech-to-text"
     longest: ClassVar[float] = 1200.0
 
+    @property
+    def probe_when(self) -> ProbeWhen:
+        """RunParakeet unloads its model when idle."""
+        return "after_use" if self.flavour == "runparakeet" else "always"
+
     def transcription_request(
         self, recording: Recording, *, times: bool, words: bool, stream: bool
     ) -> httpx.Request:
+        timed = times and self.flavour not in _TIMELESS
         fields = {
             # Those that cannot stream answer with the whole.
             "stream": "true" if stream else None,
-            "response_format": "verbose_json" if times else "json",
-            "timestamp_granularities[]": "word" if words else None,
+            "response_format": "verbose_json" if timed else "json",
+            "timestamp_granularities[]": "word" if timed and words else None,
             "language": recording.language or self.language,
             "prompt": recording.prompt,
             "temperature": recording.temperature,
         }
-        return _transcription(self.url, fields, recording)
+        return transcription_request(self.url, fields, recording)
 
     def read_transcript(self, body: bytes) -> Transcript:
-        return read_transcript(body)
+        heard = read_transcript(body)
+        if self.flavour in _TIMELESS:
+            heard = without_times(heard)
+        return replace(heard, language=None) if self.flavour in _LANGUAGE_UNHEARD else heard
 
     def ready_request(self) -> httpx.Request:
-        return httpx.Request("GET", f"{self.url}/health")
+        return httpx.Request("GET", self.url + _READY.get(self.flavour or "", "/health"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +115,8 @@ class ParakeetNim(Engine):
         stream: bool,  # noqa: ARG002  nor does it stream)
     ) -> httpx.Request:
         language = recording.language or self.language or _DEFAULT_NIM_LANGUAGE
-        fields = {"language": _REGION.get(language.lower(), language), "response_format": "json"}
-        return _transcription(self.url, fields, recording)
+        fields = {"language": _locale(language), "response_format": "json"}
+        return transcription_request(self.url, fields, recording)
 
     def read_transcript(self, body: bytes) -> Transcript:
         return read_transcript(body)
@@ -90,9 +125,16 @@ class ParakeetNim(Engine):
         return httpx.Request("GET", f"{self.url}/v1/health/ready")
 
 
-def _transcription(
-    url: str, fields: dict[str, str] | dict[str, str | None], recording: Recording
-) -> httpx.Request:
+def _locale(language: str) -> str:
+    """A language as a NIM spells it: `de` -> `de-DE`, `en-us` -> `en-US`."""
+    if known := _REGION.get(language.lower()):
+        return known
+    plain, _, region = language.partition("-")
+    return f"{plain.lower()}-{region.upper()}" if len(region) == 2 else language
+
+
+def transcription_request(url: str, fields: Mapping[str, str | None], recording: Recording) -> httpx.Request:
+    """The recording with those `fields` that say something, as OpenAI's API has them."""
     given = {name: value for name, value in fields.items() if value}
     return form_request(f"{url}/v1/audio/transcriptions", given, recording.source, recording.format)
 
@@ -101,14 +143,21 @@ def read_transcript(body: bytes) -> Transcript:
     """A transcript in OpenAI's json or verbose_json; raises ValueError if it is neither."""
     answer = _Answer.model_validate_json(body)
     prefix = _QWEN_PREFIX.match(answer.text)
+    # Riva ends its transcripts with a blank.
+    text = answer.text[prefix.end() if prefix else 0 :].strip()
+    words = tuple(Word(**word.model_dump()) for word in answer.words or ())
     return Transcript(
-        # Riva ends its transcripts with a blank.
-        text=answer.text[prefix.end() if prefix else 0 :].strip(),
+        text=text,
         language=prefix.group(1) if prefix else _told(answer.language),
         duration=answer.duration,
         segments=tuple(Segment(**segment.model_dump()) for segment in answer.segments or ()),
-        words=tuple(Word(**word.model_dump()) for word in answer.words or ()),
+        words=whole_words(words, text),
     )
+
+
+def without_times(transcript: Transcript) -> Transcript:
+    """The same, without what a server says of times that it does not know."""
+    return replace(transcript, duration=None, segments=(), words=())
 
 
 def _told(language: str | None) -> str | None:
@@ -138,5 +187,5 @@ class _Answer(BaseModel):
     text: str
     language: str | None = None
     duration: Seconds | None = None
-    segments: list[_Segment] | None = None
-    words: list[_Word] | None = Field(default=None)
+    segments: list[_Segment] | None = Field(default=None, max_length=_MOST_TIMES)
+    words: list[_Word] | None = Field(default=None, max_length=_MOST_TIMES)

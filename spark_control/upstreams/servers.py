@@ -30,7 +30,7 @@ _HEARS = re.compile(
     r"whisper|parakeet|canary|conformer|moonshine|transcribe|(?<![a-z])(asr|stt)(?![a-z])", re.IGNORECASE
 )
 _SPEAKS = re.compile(
-    r"kokoro|piper|magpie|chatterbox|orpheus|parler|cosyvoice|fish-?speech|xtts|(?<![a-z])tts(?![a-z])",
+    r"^voice-|kokoro|piper|magpie|chatterbox|orpheus|parler|cosyvoice|fish-?speech|xtts|(?<![a-z])tts(?![a-z])",
     re.IGNORECASE,
 )
 _WORDS: Mapping[object, Task] = {

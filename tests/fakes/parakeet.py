@@ -53,6 +53,7 @@ class _Fake:
             routes=[
                 Route("/v1/audio/transcriptions", self._transcribe, methods=["POST"]),
                 Route("/health", self._health),
+                Route("/healthz", self._health),
                 Route("/v1/health/ready", self._health),
             ]
         )

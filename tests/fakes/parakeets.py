@@ -14,7 +14,6 @@ from spark_control.audio.formats import sniff
 from spark_control.audio.wav import read_header
 from tests.fakes.parakeet import Heard, words_of
 from tests.fakes.server import (
-    TRANSCRIPTIONS,
     Hears,
     Page,
     Speaks,
@@ -170,7 +169,10 @@ class FakeGroxaxoLegacy(Hears):
 
     def hear(self, heard: Heard) -> Response:
         if sniff(heard.data[:16]) is None:
-            broken = {"error": "File conversion failed", "details": "Invalid data found when processing input"}
+            broken = {
+                "error": "File conversion failed",
+                "details": "Invalid data found when processing input",
+            }
             return JSONResponse(broken, 500)
         text, seconds = words_of(heard.data), seconds_of(heard.data)
         match heard.fields.get("response_format", "json"):
@@ -194,14 +196,12 @@ class FakeGroxaxoLegacy(Hears):
 class FakeAchetronic(Hears):
     """A Go server: knows a file by its name alone, guesses how long it lasts, and streams."""
 
-    key: str | None = None
-    """What it wants as a Bearer token."""
-    breaks_after: int | None = None
-    """Words of a stream after which it fails."""
-
     def reset(self) -> None:
         super().reset()
-        self.key = self.breaks_after = None
+        self.key: str | None = None
+        """What it wants as a Bearer token."""
+        self.breaks_after: int | None = None
+        """Words of a stream after which it fails."""
 
     def pages(self) -> Mapping[str, Page]:
         return {
@@ -456,7 +456,19 @@ class FakeNemoSpeechCpp(Speaks, Hears):
         return self.refused("response_format must be wav or pcm")
 
 
-OPENAI_ALIASES = {"alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse"}
+OPENAI_ALIASES = {
+    "alloy",
+    "ash",
+    "ballad",
+    "coral",
+    "echo",
+    "fable",
+    "nova",
+    "onyx",
+    "sage",
+    "shimmer",
+    "verse",
+}
 
 
 def _event(kind: str, told: Mapping[str, Any]) -> str:
@@ -473,5 +485,3 @@ PARAKEETS: Mapping[str, type[Hears]] = {
     "xr-ai": FakeXrAi,
 }
 """By the flavour that each of them is."""
-
-__all__ = ["PARAKEETS", "TRANSCRIPTIONS"]

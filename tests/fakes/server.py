@@ -1,4 +1,4 @@
-"""What fakes of OpenAI's audio API have in common: pages, a record of what they were asked, and a fault if given one."""
+"""What fakes of OpenAI's audio API have in common: pages, a record of what was asked, and a fault if given one."""
 
 from __future__ import annotations
 
@@ -164,6 +164,13 @@ def uncaught() -> Response:
     return PlainTextResponse("Internal Server Error", 500)
 
 
+def chunked(body: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A good answer that does not say how long it is."""
+    answer = Response(body, media_type=media_type, headers=dict(headers or {}))
+    del answer.headers["content-length"]
+    return answer
+
+
 def file_said(text: str, voice: str, rate: int = 24_000, speed: float = 1.0) -> bytes:
     """A WAV file: the same text and voice always sound the same, and no two others alike. `speed` is a true tempo."""
     seed = hashlib.sha256(f"{text}|{voice}".encode()).digest()
@@ -173,3 +180,23 @@ def file_said(text: str, voice: str, rate: int = 24_000, speed: float = 1.0) -> 
 def samples_said(text: str, voice: str, rate: int = 24_000, speed: float = 1.0) -> bytes:
     """The same as bare samples."""
     return file_said(text, voice, rate, speed)[44:]
+
+
+MEDIA_TYPES = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/opus",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+"""Of the formats that OpenAI has."""
+
+_BEGINS = {"mp3": b"ID3\x04", "opus": b"OggS", "aac": b"\xff\xf1", "flac": b"fLaC"}
+
+
+def in_format(format_: str, file: bytes) -> bytes:
+    """A WAV file as the bytes of that format, of which there is no more than the beginning if they are compressed."""
+    if format_ == "wav":
+        return file
+    return _BEGINS.get(format_, b"") + file[44:]

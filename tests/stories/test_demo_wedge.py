@@ -23,7 +23,8 @@ TEXTS = [
 
 def speak(client: httpx.Client, text: str) -> bytes:
     body = {"model": "tts-1", "voice": "alloy", "input": text, "response_format": "wav"}
-    answer = client.post("/v1/audio/speech", json=body)
+    # Or the second answer would be the first one, remembered.
+    answer = client.post("/v1/audio/speech", json=body, headers={"Cache-Control": "no-store"})
     assert answer.status_code == 200, answer.text
     return answer.content
 

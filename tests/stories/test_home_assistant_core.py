@@ -77,7 +77,9 @@ def test_a_spoken_command_is_understood(client, parakeet):
 def test_a_failed_engine_is_an_openai_error(client, parakeet):
     parakeet.fault = Fault(500, b"Internal Server Error")
 
-    with pytest.raises(openai.OpenAIError, match="Speech-to-text (failed and is being checked|does not work)"):
+    with pytest.raises(
+        openai.OpenAIError, match=r"Speech-to-text (failed and is being checked|does not work)"
+    ):
         understood(client)
 
 

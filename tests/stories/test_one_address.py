@@ -22,7 +22,7 @@ from tests.conftest import need
 from tests.fakes.llm import MODEL, FakeVLLM
 from tests.fakes.magpie import VOICES, FakeMagpie, speech_of
 from tests.fakes.parakeet import FakeParakeet, FakeParakeetNim, words_of
-from tests.fakes.qwen3 import FakeGroxaxo
+from tests.fakes.qwen3 import FakeGroxaxoQwen3
 from tests.live import eventually, serving
 from tests.sounds import wav
 
@@ -36,7 +36,7 @@ MIA, VIVIAN = "Magpie-Multilingual.EN-US.Mia", "Vivian"
 class Home:
     base: str
     magpie: FakeMagpie
-    qwen: FakeGroxaxo
+    qwen: FakeGroxaxoQwen3
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,12 @@ def home() -> Iterator[Home]:
         "parakeet-nim": FakeParakeetNim(),
         "openai": FakeVLLM(),
         "magpie": FakeMagpie(),
-        "qwen3-tts": FakeGroxaxo(),
+        "qwen3-tts": FakeGroxaxoQwen3(),
     }
     with ExitStack() as house:
         upstreams = {
-            kind: {"kind": kind, "url": house.enter_context(serving(fake.app))} for kind, fake in fakes.items()
+            kind: {"kind": kind, "url": house.enter_context(serving(fake.app))}
+            for kind, fake in fakes.items()
         }
         url = house.enter_context(serving(create_app(Settings(upstreams=upstreams))))
         known = len(VOICES) + 9
@@ -58,7 +59,7 @@ def home() -> Iterator[Home]:
         eventually(lambda: MODEL in httpx.get(f"{url}/v1/models").text)
         magpie, qwen = fakes["magpie"], fakes["qwen3-tts"]
         assert isinstance(magpie, FakeMagpie)
-        assert isinstance(qwen, FakeGroxaxo)
+        assert isinstance(qwen, FakeGroxaxoQwen3)
         yield Home(f"{url}/v1", magpie, qwen)
 
 

@@ -1,0 +1,152 @@
+"""`spark-control key`: makes, lists and revokes the keys with which people and devices come in."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spark_control.options import config_option, fail, settings_from
+
+if TYPE_CHECKING:
+    from spark_control.keys import Key, KeyFile
+
+
+@click.group()
+def key() -> None:
+    """Make, list and revoke keys.
+
+    As soon as there is one, everybody needs one. A running gateway sees a
+    change within a second.
+    """
+
+
+@key.command()
+@click.argument("name")
+@click.option("--admin", is_flag=True, help="It may also restart engines and the like, from anywhere.")
+@click.option("--rate", metavar="N/TIME", help="The most that it may ask: 60/minute, 1000/day.")
+@click.option(
+    "--patience", type=float, metavar="SECONDS", help="How long it is held while an engine is cured."
+)
+@click.option(
+    "--only",
+    "uses",
+    type=click.Choice(["speech", "transcription", "chat"]),
+    multiple=True,
+    help="What it may be used for; may be given several times. Default: everything.",
+)
+@click.option("--no-cache", is_flag=True, help="What is spoken for it is not remembered.")
+@config_option
+def add(
+    name: str,
+    admin: bool,  # noqa: FBT001 (click's way)
+    rate: str | None,
+    patience: float | None,
+    uses: tuple[str, ...],
+    no_cache: bool,  # noqa: FBT001
+    config: Path | None,
+) -> None:
+    """Make a key for NAME, and print it, once."""
+    from pydantic import ValidationError
+
+    from spark_control.keys import Key, KeyFileError, digest_of, hint_of, new_text
+
+    text = new_text()
+    known = {
+        "name": name,
+        "digest": digest_of(text),
+        "hint": hint_of(text),
+        "created": time.time(),
+        "admin": admin,
+        "rate": rate,
+        "patience": patience,
+        "uses": uses or None,
+        "remembers": not no_cache,
+    }
+    try:
+        made = Key.model_validate(known)
+    except ValidationError as exc:
+        fail(_sentence(exc.errors()[0]["loc"][0], exc.errors()[0]["msg"]))
+    try:
+        _file(config).add(made)
+    except KeyFileError as exc:
+        fail(str(exc))
+    click.echo(f"The key of {name}, which is shown only now:", err=True)
+    click.echo(text)
+
+
+@key.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@config_option
+def list_(config: Path | None, *, as_json: bool) -> None:
+    """List the keys, without their texts."""
+    keys = _read(_file(config))
+    if as_json:
+        click.echo(json.dumps([each.model_dump(exclude={"digest"}) for each in keys], indent=2))
+        return
+    for each in keys:
+        click.echo(_line(each))
+    if not keys:
+        click.echo(
+            "There are no keys, so nobody needs one. `spark-control key add NAME` makes one.", err=True
+        )
+
+
+@key.command()
+@click.argument("name")
+@config_option
+def revoke(name: str, config: Path | None) -> None:
+    """Have the key of NAME open nothing any more."""
+    from spark_control.keys import KeyFileError
+
+    file = _file(config)
+    try:
+        file.revoke(name)
+    except KeyFileError as exc:
+        fail(str(exc))
+    click.echo(f"The key of {name} opens nothing any more.")
+    if not _read(file):
+        click.echo(
+            f"It was the last. Until there is another, only this machine itself gets in; to let everybody in "
+            f"again, stop the gateway and remove {file.path}.",
+            err=True,
+        )
+
+
+def _file(config: Path | None) -> KeyFile:
+    from spark_control.keys import KeyFile
+    from spark_control.serving import state_folder
+
+    return KeyFile(state_folder(settings_from(config), os.environ))
+
+
+def _read(file: KeyFile) -> tuple[Key, ...]:
+    from spark_control.keys import KeyFileError
+
+    try:
+        return file.read()
+    except KeyFileError as exc:
+        fail(str(exc))
+
+
+def _line(each: Key) -> str:
+    made = datetime.fromtimestamp(each.created, UTC).strftime("%Y-%m-%d")
+    rights = [
+        "admin" if each.admin else "",
+        f"only {', '.join(each.uses)}" if each.uses else "",
+        each.rate or "",
+        f"{each.patience:g} s of patience" if each.patience is not None else "",
+        "" if each.remembers else "not remembered",
+    ]
+    return f"{each.name:<20} {each.hint:<15} {made}  {', '.join(filter(None, rights))}".rstrip()
+
+
+def _sentence(field: object, message: str) -> str:
+    if field == "name":
+        return "a key's name is made of letters, digits, dots, - and _, and begins with a letter or digit"
+    return f"{field}: {message.removeprefix('Value error, ')}"

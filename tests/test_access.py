@@ -1,0 +1,277 @@
+"""Who is let in: by path, key, address and origin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers
+
+from spark_control.access import Failures, Purpose, bearer, purpose_of, source_of
+from spark_control.errors import Unauthenticated
+from spark_control.keys import Key, KeyFile, Keys, digest_of, hint_of
+from spark_control.server import create_app
+from spark_control.settings import Settings
+from tests.live import serving
+
+KEY, ADMIN = "sk-spark-of-the-kitchen", "sk-spark-of-the-owner"
+ELSEWHERE = {"x-forwarded-for": "10.0.0.9"}
+"""What makes a request come from elsewhere than this machine."""
+
+
+def made(name: str, text: str, **rights: Any) -> Key:
+    return Key(name=name, digest=digest_of(text), hint=hint_of(text), created=0.0, **rights)
+
+
+@contextmanager
+def guarded(folder: Path, upstreams: dict[str, Any], *keys: Key, **settings: Any) -> Iterator[httpx.Client]:
+    """A gateway with these keys; the client has none."""
+    file = KeyFile(folder)
+    for key in keys or (made("kitchen", KEY), made("owner", ADMIN, admin=True)):
+        file.add(key)
+    known = Settings(upstreams=upstreams, **settings)
+    app = create_app(known, keys=Keys(KeyFile(folder), lambda: 0.0))
+    with serving(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def house(tmp_path, upstreams, magpie, parakeet) -> Iterator[httpx.Client]:
+    with guarded(tmp_path, upstreams) as client:
+        yield client
+
+
+def with_key(text: str = KEY, **more: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {text}", **more}
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    error = answer.json()["error"]
+    assert answer.json()["detail"] == error["message"]
+    return answer.status_code, error["code"]
+
+
+SPEECH = {"input": "The kettle is ready."}
+
+
+def test_work_needs_a_key_from_this_machine_too(house, magpie):
+    refused = house.post("/v1/audio/speech", json=SPEECH)
+    assert code(refused) == (401, "invalid_api_key")
+    assert refused.headers["www-authenticate"] == "Bearer"
+    assert refused.headers["x-request-id"]
+    assert magpie.asked == []
+
+    assert house.post("/v1/audio/speech", json=SPEECH, headers=with_key()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models",
+        "/v1/models/tts-1",
+        "/v1/audio/models",
+        "/v1/audio/voices",
+        "/health",
+        "/healthz",
+        "/readyz",
+        "/models",
+    ],
+)
+def test_what_clients_ask_before_they_have_a_key_is_open_and_takes_any(house, path):
+    for headers in ({}, with_key("sk-invented"), ELSEWHERE):
+        assert house.get(path, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/status", "/api/incidents", "/openapi.json"])
+def test_reading_takes_any_key_or_this_machine(house, path):
+    assert house.get(path).status_code == 200
+    assert house.get(path, headers=with_key(**ELSEWHERE)).status_code == 200
+    assert code(house.get(path, headers=ELSEWHERE)) == (401, "invalid_api_key")
+    assert code(house.get(path, headers=with_key("sk-invented"))) == (401, "invalid_api_key")
+
+
+def test_what_changes_something_takes_an_admin_key_or_this_machine(house):
+    path = "/api/upstreams/magpie/maintenance"
+    for headers, status in [
+        ({}, 200),
+        (with_key(ADMIN, **ELSEWHERE), 200),
+        (with_key(KEY, **ELSEWHERE), 403),
+        (ELSEWHERE, 401),
+        (with_key("sk-invented"), 401),
+        ({"origin": "https://evil.example"}, 401),
+        ({"host": "evil.example"}, 401),
+    ]:
+        assert house.post(path, json={"on": False}, headers=headers).status_code == status, headers
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Bearer sk-invented",
+        "Bearer",
+        "Basic c2s6",
+        "Token x",
+        KEY,
+        f"Bearer {KEY} x",
+        f"Bearer {KEY}\u00e9",
+        "Bearer \u00ff\u00fe",
+    ],
+)
+def test_what_is_no_key_opens_nothing(house, value):
+    answer = house.post("/v1/audio/speech", json=SPEECH, headers={"authorization": value.encode("latin-1")})
+
+    assert code(answer) == (401, "invalid_api_key")
+
+
+def test_the_word_bearer_may_be_written_anyhow(house):
+    for value in (f"bearer {KEY}", f"BEARER   {KEY}"):
+        assert (
+            house.post("/v1/audio/speech", json=SPEECH, headers={"authorization": value}).status_code == 200
+        )
+
+
+def test_two_keys_at_once_are_none(house):
+    headers = [("authorization", f"Bearer {KEY}"), ("authorization", f"Bearer {ADMIN}")]
+
+    assert code(house.post("/v1/audio/speech", json=SPEECH, headers=headers)) == (401, "invalid_api_key")
+
+
+def test_a_key_may_be_for_some_things_alone(tmp_path, upstreams, magpie, parakeet):
+    with guarded(tmp_path, upstreams, made("satellite", KEY, uses=("transcription",))) as house:
+        refused = house.post("/v1/audio/speech", json=SPEECH, headers=with_key())
+        assert code(refused) == (403, "key_not_for_this")
+        assert refused.json()["error"]["message"] == "This key is for transcription, and not for speech."
+        preview = house.get("/v1/audio/voices/alloy/preview", headers=with_key())
+        assert code(preview) == (403, "key_not_for_this")
+        chat = house.post("/v1/chat/completions", json={}, headers=with_key())
+        assert code(chat) == (403, "key_not_for_this")
+
+
+def test_a_key_may_ask_only_so_often_and_is_told(tmp_path, upstreams, magpie, parakeet):
+    with guarded(tmp_path, upstreams, made("satellite", KEY, rate="2/hour")) as house:
+        first, second, third = (
+            house.post("/v1/audio/speech", json=SPEECH, headers=with_key()) for _ in range(3)
+        )
+        assert [first.status_code, second.status_code] == [200, 200]
+        assert first.headers["x-ratelimit-limit-requests"] == "2"
+        assert second.headers["x-ratelimit-remaining-requests"] == "0"
+        assert code(third) == (429, "rate_limit_exceeded")
+        assert 1 <= int(third.headers["retry-after"]) <= 60
+        assert house.get("/v1/models", headers=with_key()).status_code == 200, "lists are no work"
+        assert len(magpie.asked) == 2
+
+
+def test_an_open_gateway_lets_everybody_in_but_to_change_things(tmp_path, upstreams, magpie, parakeet):
+    with guarded(tmp_path, upstreams, access={"open": True}) as house:
+        for headers in ({}, with_key("sk-invented"), with_key()):
+            answer = house.post("/v1/audio/speech", json=SPEECH, headers={**headers, **ELSEWHERE})
+            assert answer.status_code == 200
+        assert house.get("/api/status", headers=ELSEWHERE).status_code == 200
+        path = "/api/upstreams/magpie/maintenance"
+        assert code(house.post(path, json={"on": False}, headers=ELSEWHERE)) == (403, "local_only")
+        assert house.post(path, json={"on": False}, headers=with_key(ADMIN, **ELSEWHERE)).status_code == 200
+
+
+def test_who_shows_wrong_keys_again_and_again_is_told_to_wait_and_keeps_nobody_out(house):
+    statuses = [house.get("/api/status", headers=with_key("sk-invented")).status_code for _ in range(8)]
+
+    assert statuses == [401] * 6 + [429] * 2
+    assert house.get("/api/status", headers=with_key()).status_code == 200
+    assert house.get("/api/status").status_code == 200
+
+
+def test_without_keys_any_key_will_do(gateway):
+    for headers in ({}, with_key("sk-invented"), {"authorization": "Bearer"}, {"authorization": "nonsense"}):
+        assert gateway.post("/v1/audio/speech", json=SPEECH, headers=headers).status_code == 200
+
+
+OPEN = re.compile(
+    r"/v1/models(/.*)?|/v1/audio/(voices|models)|/v1/audio/voices/.*|/(health|healthz|readyz|status)"
+)
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"]),
+    st.text() | st.from_regex(OPEN),
+)
+def test_only_what_is_named_is_open(method, path):
+    if purpose_of(method, path) is Purpose.OPEN:
+        assert method in ("GET", "HEAD")
+        assert OPEN.fullmatch(path)
+        assert path.isprintable()
+        assert not path.endswith("/preview")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/audio/voices/alloy/preview",
+        "/v1/audio/voices/alloy/preview\n",
+        "/v1/audio/voices/a\r/preview",
+        "/v1/audio/voices/\u2028/preview",
+    ],
+)
+def test_a_preview_is_work_however_it_is_written(path):
+    assert purpose_of("GET", path) is not Purpose.OPEN
+
+
+@given(st.binary(max_size=60))
+def test_whatever_stands_in_the_header_it_is_a_key_or_none_or_refused(value):
+    headers = Headers(raw=[(b"authorization", value)])
+    shown = bearer(headers)
+    assert shown is None or (shown and shown in value.decode("latin-1"))
+
+
+@pytest.mark.parametrize("value", ["", " ", "Bearer", "Bearer ", "bearer   ", "Basic a", "Bearerx", "a"])
+def test_an_empty_key_is_none(value):
+    assert bearer(Headers(raw=[(b"authorization", value.encode())])) is None
+
+
+def test_two_headers_are_refused():
+    with pytest.raises(Unauthenticated):
+        bearer(Headers(raw=[(b"authorization", b"Bearer a"), (b"authorization", b"Bearer a")]))
+
+
+@pytest.mark.parametrize(
+    ("host", "source"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("10.0.0.9", "10.0.0.9"),
+        ("::1", "::1"),
+        ("::ffff:10.0.0.9", "10.0.0.9"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        (":nonsense", "?"),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_network_is_one_client(host, source):
+    assert source_of(host) == source
+
+
+def test_a_hundred_thousand_addresses_are_not_remembered():
+    failures = Failures(lambda: 0.0)
+    for number in range(100_000):
+        failures.add(f"2001:db8:{number:x}::/64")
+
+    assert len(failures) <= 4096
+
+
+def test_what_a_source_got_wrong_is_forgotten_after_a_minute():
+    now = [0.0]
+    failures = Failures(lambda: now[0])
+    for _ in range(6):
+        failures.add("10.0.0.9")
+    assert failures.wait("10.0.0.9") == 60
+    assert failures.wait("10.0.0.8") == 0
+    now[0] = 61.0
+    assert failures.wait("10.0.0.9") == 0
+    assert failures.add("10.0.0.9") == 1
