@@ -13,7 +13,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spark_control.errors import Unavailable, bug
+from spark_control.errors import NotFound, Unavailable, bug
 from spark_control.lifecycle import Lifecycle
 
 log = structlog.get_logger()
@@ -89,7 +89,12 @@ class Doorway:
             log.info("answered", method=scope["method"], path=_shown(scope["path"]), status=status, ms=took)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._lifecycle.draining and scope["method"] == "POST":
+        if not scope["path"].isprintable():
+            # The router's patterns overlook a line break at the end; who may come in is decided by the path as it is.
+            await NotFound("There is nothing at an address with such characters.").response()(
+                scope, receive, send
+            )
+        elif self._lifecycle.draining and scope["method"] == "POST":
             refusal = Unavailable("The gateway is restarting; try again in a few seconds.", retry_after=5)
             await refusal.response()(scope, receive, send)
         else:

@@ -132,9 +132,10 @@ def test_a_change_is_seen_within_a_second_and_not_looked_for_more_often(file):
     clock = Clock()
     keys = Keys(file, clock)
     file.add(made("kitchen", "secret"))
-    assert not keys.required
+    needed = [keys.required]
     clock.now = 1.0
-    assert keys.required
+    needed.append(keys.required)
+    assert needed == [False, True]
     found = keys.find("secret")
     assert found is not None
     assert found.name == "kitchen"

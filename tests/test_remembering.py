@@ -316,7 +316,7 @@ def test_what_changes_its_maker_in_the_middle_is_not_remembered(told):
         async for _ in sound.pieces():
             pass
         await sound.aclose()
-        return (await client.ask(Engine()))[0]
+        return (await client.ask(Engine(made_by="magpie 2")))[0]
 
     assert told(story) == "miss"
 

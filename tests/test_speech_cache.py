@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import threading
 from collections import OrderedDict
@@ -17,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from starlette.datastructures import Headers
 from structlog.testing import capture_logs
 
@@ -69,7 +70,14 @@ ASKED = st.builds(
 )
 
 
+HALVES = replace(HELLO, text="\ud83d\ude00")
+"""Two halves of a character, as only a strange client sends them."""
+
+
 @given(ASKED, ASKED)
+@example(HALVES, replace(HALVES, text="\U0001f600"))
+@example(HALVES, replace(HALVES, text="\ud83d?"))
+@example(HALVES, replace(HALVES, text="??"))
 def test_two_requests_have_one_address_only_if_they_are_the_same(one, other):
     plain = [replace(each, voice=each.voice.casefold()) for each in (one, other)]
     assert (one.key == other.key) == (plain[0] == plain[1])
@@ -176,10 +184,11 @@ def test_facts_that_are_not_what_they_should_be_make_it_nothing(tmp_path):
 
 
 def test_a_file_that_says_it_is_huge_takes_no_memory():
-    head = bytearray(written(facts_of(), b"")[:START_BYTES])
-    head[-12:] = b"\xff" * 12
+    head = written(facts_of(), b"")[:START_BYTES]
     with pytest.raises(Damaged):
-        read_start(bytes(head), START_BYTES)
+        read_start(head[:-12] + struct.pack(">IQ", 1 << 31, 0), START_BYTES + (1 << 31))
+    with pytest.raises(Damaged):
+        read_start(head[:-12] + struct.pack(">IQ", 0, 1 << 60), START_BYTES)
 
 
 def test_a_link_is_never_followed(tmp_path):
@@ -229,6 +238,18 @@ def test_one_piece_of_speech_does_not_take_all_the_room(tmp_path):
     kept = files_in(tmp_path, 8 * 1000)
     assert not kept.write(facts_of(), bytes(1000))
     assert kept.write(facts_of(), bytes(500))
+
+
+def test_what_an_earlier_run_had_more_room_for_goes_the_least_lately_used_first(tmp_path):
+    kept = files_in(tmp_path)
+    others = [replace(HELLO, text=text) for text in "abcd"]
+    for asked in others:
+        kept.write(facts_of(asked), bytes(10_000))
+    sound_of(kept.read(others[0].key))
+    again = files_in(tmp_path, 25_000)
+
+    assert again.bytes < 25_000
+    assert {each.name for each in kept.folder.iterdir()} == {others[0].key, others[3].key}
 
 
 def test_a_folder_that_was_deleted_comes_back(tmp_path):
@@ -282,12 +303,12 @@ def killed_after(steps: int) -> Iterator[None]:
             setattr(os, name, real[name])
 
 
-KEYS = [replace(HELLO, text=text).key for text in "abcdefgh"]
+KEYS = [replace(HELLO, text=text).key for text in "abcdefghijkl"]
 VOICES = ["Mia", "Leo"]
 WRITES: dict[str, Any] = {
     "key": st.sampled_from(KEYS),
     "voice": st.sampled_from(VOICES),
-    "size": st.integers(1, 900),
+    "size": st.integers(400, 800),
     "fill": st.integers(0, 255),
 }
 
@@ -299,10 +320,16 @@ class LikeADictionary(RuleBasedStateMachine):
         super().__init__()
         self.place = tempfile.TemporaryDirectory()
         self.model: OrderedDict[str, tuple[Facts, bytes]] = OrderedDict()
-        self.files = files_in(Path(self.place.name), 8_000)
+        self.now = 0
+        self.reopen()
 
     def teardown(self):
         self.place.cleanup()
+
+    @initialize()
+    def it_is_full_already(self):
+        for key in KEYS:
+            self.write(key, "Mia", 600, 0)
 
     @rule(**WRITES)
     def write(self, key, voice, size, fill):
@@ -342,7 +369,12 @@ class LikeADictionary(RuleBasedStateMachine):
 
     @rule()
     def reopen(self):
-        self.files = files_in(Path(self.place.name), 8_000)
+        self.files = SpeechFiles(Path(self.place.name) / "speech", 8_000, lambda: self.now)
+        self.files.scan()
+
+    @rule(now=st.integers(0, 100))
+    def the_clock_is_set(self, now):
+        self.now = now
 
     @rule(voice=st.sampled_from(VOICES))
     def purge(self, voice):
@@ -351,7 +383,7 @@ class LikeADictionary(RuleBasedStateMachine):
         assert self.files.purge(lambda facts: facts.voice == voice) == (len(gone), sum(sizes))
 
     @precondition(lambda self: self.model)
-    @rule(number=st.integers(0, 7), cut=st.integers(0, 60))
+    @rule(number=st.integers(0, 11), cut=st.integers(0, 60))
     def damage(self, number, cut):
         key = list(self.model)[number % len(self.model)]
         os.truncate(self.files.folder / key, cut)
@@ -428,6 +460,27 @@ def test_it_is_there_from_the_moment_that_it_is_whole(remembered, monkeypatch):
         return before, sound_of(await cache.find(HELLO.key))
 
     assert remembered(story) == (SOUND, SOUND)
+
+
+def test_what_is_said_anew_meanwhile_is_what_is_there(remembered, monkeypatch):
+    turns = [threading.Event(), threading.Event()]
+    left = iter(turns)
+    write = SpeechFiles.write
+    monkeypatch.setattr(SpeechFiles, "write", lambda *what: next(left).wait(10) and write(*what))
+
+    async def story(cache):
+        for number in range(2):
+            spoken(cache, bytes([number]) * 2000)
+        turns[0].set()
+        while not len(cache.files):
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        before = sound_of(await cache.find(HELLO.key))
+        turns[1].set()
+        await cache.written()
+        return before, sound_of(await cache.find(HELLO.key))
+
+    assert remembered(story) == (b"\1" * 2000,) * 2
 
 
 def test_it_is_there_after_a_restart(remembered):

@@ -77,13 +77,12 @@ def subtitles(text: str) -> str:
 class FakeGroxaxo(Hears):
     """A FastAPI service. Its health is 200 in any state; its words are the model's tokens."""
 
-    most_bytes = 268_435_456
-    mark = ""
-    """What its tokens begin with at the beginning of a word: it takes that away before it answers."""
-
     def reset(self) -> None:
         super().reset()
         self.ready = True
+        self.most_bytes = 268_435_456
+        self.mark = ""
+        """What its tokens begin with at the beginning of a word: it takes that away before it answers."""
 
     def pages(self) -> Mapping[str, Page]:
         return {"/health": self._health, "/healthz": self._healthz}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -41,7 +42,7 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
-    fakes = {
+    fakes: dict[str, Any] = {
         "parakeet": FakeParakeet(),
         "parakeet-nim": FakeParakeetNim(),
         "openai": FakeVLLM(),
@@ -57,10 +58,7 @@ def home() -> Iterator[Home]:
         known = len(VOICES) + 9
         eventually(lambda: len(httpx.get(f"{url}/v1/audio/voices").json()["voices"]) == known)
         eventually(lambda: MODEL in httpx.get(f"{url}/v1/models").text)
-        magpie, qwen = fakes["magpie"], fakes["qwen3-tts"]
-        assert isinstance(magpie, FakeMagpie)
-        assert isinstance(qwen, FakeGroxaxoQwen3)
-        yield Home(f"{url}/v1", magpie, qwen)
+        yield Home(f"{url}/v1", fakes["magpie"], fakes["qwen3-tts"])
 
 
 def test_python_chats_embeds_speaks_and_hears_with_one_base_url(home: Home) -> None:
