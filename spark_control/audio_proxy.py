@@ -20,7 +20,7 @@ from spark_control.json_recording import read_json_recording
 from spark_control.routes import PlainRoute
 from spark_control.settings import UploadsSettings
 from spark_control.speaking import Speaking
-from spark_control.speech_body import SpeechBody, read_batch, read_batch_item, read_speech_body
+from spark_control.speech_body import read_batch, read_fields, read_speech_body
 from spark_control.speech_cache import Use, use_of
 from spark_control.spoken_answers import Base64Json, BatchLines, EventStream
 from spark_control.supervision.work import Errand
@@ -84,7 +84,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
             batch.items(),
             # Each item has the whole patience: most wait for their turn, and not for an engine's cure.
             lambda item: speaking.start(
-                read_batch_item(item),
+                read_fields(item),
                 speaking.errand(request.headers, caller),
                 use=_use(request),
                 pieces=1,
@@ -98,7 +98,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         speaking = spoken()
         voice, _ = catalog.listed_voice(voice_id)
         sample = speaking.sample(voice)
-        body = SpeechBody(input=sample, voice=voice_id, response_format=response_format)
+        body = read_fields({"input": sample, "voice": voice_id, "response_format": response_format})
         asked = speaking.errand(request.headers, caller_of(request.scope))
         async with leaving_cancels(request.receive):
             sound = await speaking.start(body, asked, use=_use(request))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from urllib.parse import unquote
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +37,12 @@ def forgiven(path: str) -> str:
     return f"/v1{path}" if _WITHOUT_V1.match(path) else path
 
 
+def meant(scope: Scope) -> str:
+    """The path that a request means. A slash that came as `%2F` is part of a name, and no slip."""
+    raw: bytes = scope.get("raw_path") or b""
+    return unquote(forgiven(raw.decode("latin-1"))) if b"%" in raw else forgiven(scope["path"])
+
+
 def request_id(scope: Scope) -> bytes:
     """The client's own `X-Request-ID` where it is harmless, else a new one."""
     for name, value in scope["headers"]:
@@ -60,7 +67,7 @@ class Doorway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = forgiven(scope["path"])
+        scope["path"] = meant(scope)
         identity = request_id(scope)
         began = time.perf_counter()
         status = 0

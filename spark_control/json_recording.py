@@ -24,6 +24,7 @@ class _Body(BaseModel):
     """`{"model", "language", "input_audio": {"data": base64, "format"}}`, and a form's other fields."""
 
     input_audio: _InputAudio
+    model: object = None
     language: StrictStr | None = None
     prompt: StrictStr | None = None
     response_format: StrictStr | None = None

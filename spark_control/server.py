@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from spark_control import __version__
 from spark_control.access import Access
 from spark_control.admin_api import build_admin_router
+from spark_control.api_description import describe
 from spark_control.audio_proxy import build_audio_router
 from spark_control.cache_api import build_cache_router
 from spark_control.discovery import build_discovery_router
@@ -150,6 +151,7 @@ def create_app(
     engines = {lane.name: lane.upstream for replay in replays for lane in replay.lanes}
     app.include_router(build_admin_router(deep_health, lifecycle, engines))
     app.include_router(build_cache_router(speech_cache, settings.voices))
+    describe(app)
     return app
 
 

@@ -110,9 +110,10 @@ def read_batch(raw: bytes) -> Batch:
         raise _explained(exc.errors()[0]) from None
 
 
-def read_batch_item(item: dict[str, object]) -> SpeechBody:
+def read_fields(fields: dict[str, object]) -> SpeechBody:
+    """The same as `read_speech_body`, of what is no JSON any more or never was."""
     try:
-        return SpeechBody.model_validate(item)
+        return SpeechBody.model_validate(fields)
     except ValidationError as exc:
         raise _explained(exc.errors()[0]) from None
 

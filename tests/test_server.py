@@ -82,6 +82,11 @@ def test_sloppy_addresses_are_forgiven_for_lists_too(gateway, path):
     assert gateway.get(path).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/models/%2F", "/v1/audio/voices/%2f%2f", "/api/incidents/%2F"])
+def test_a_slash_that_is_part_of_a_name_is_no_slip(gateway, path):
+    assert gateway.get(path).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/v1/models", 200), ("GET", "/nothing", 404), ("POST", "/v1/audio/speech", 400)],

@@ -281,6 +281,12 @@ def test_a_voice_can_be_tried_in_its_own_language(gateway, magpie):
     assert gateway.get("/v1/audio/voices/nobody/preview").status_code == 404
 
 
+def test_a_sample_in_a_format_that_cannot_be_made_is_refused(gateway):
+    answer = gateway.get("/v1/audio/voices/alloy/preview?response_format=mp5")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_format")
+
+
 def test_a_text_over_the_owner_s_limit_is_refused(gateway_with):
     with gateway_with(speech={"max_characters": 100}) as gateway:
         assert speak(gateway, input="a" * 100).status_code == 200

@@ -240,6 +240,44 @@ def test_one_piece_of_speech_does_not_take_all_the_room(tmp_path):
     assert kept.write(facts_of(), bytes(500))
 
 
+NINE = 9 * len(written(facts_of(), b"") + bytes(800)) + 400
+"""Room for nine files with 800 bytes of sound, and 400 bytes more."""
+
+
+def test_what_was_not_asked_for_longest_goes_first(tmp_path):
+    kept = files_in(tmp_path, NINE)
+    for key in KEYS[:9]:
+        kept.write(facts_of(key=key), bytes(800))
+    assert len(kept) == 9
+    sound_of(kept.read(KEYS[0]))
+    kept.write(facts_of(key=KEYS[9]), bytes(800))
+
+    assert [key for key in KEYS[:10] if not kept.may_have(key)] == [KEYS[1]]
+
+
+def test_what_is_replaced_makes_room_by_itself_and_is_not_what_goes(tmp_path):
+    kept = files_in(tmp_path, NINE)
+    for size in (800, 800):
+        for key in KEYS[:9]:
+            kept.write(facts_of(key=key), bytes(size))
+    assert len(kept) == 9
+    for key in KEYS[:3]:
+        kept.write(facts_of(key=key), bytes(950))
+
+    assert [key for key in KEYS[:9] if not kept.may_have(key)] == [KEYS[3]]
+    assert kept.bytes == sum(each.stat().st_size for each in kept.folder.iterdir()) <= NINE
+
+
+def test_a_clock_that_is_set_back_does_not_make_the_last_the_first_to_go(tmp_path):
+    others = [replace(HELLO, text=text) for text in "ab"]
+    for clock in (1000, 0):
+        kept = SpeechFiles(tmp_path / "speech", ROOM, lambda: clock)  # noqa: B023 (used in this turn)
+        kept.scan()
+        kept.write(facts_of(others[0 if clock else 1]), bytes(10_000))
+
+    assert files_in(tmp_path, 15_000).may_have(others[1].key)
+
+
 def test_what_an_earlier_run_had_more_room_for_goes_the_least_lately_used_first(tmp_path):
     kept = files_in(tmp_path)
     others = [replace(HELLO, text=text) for text in "abcd"]

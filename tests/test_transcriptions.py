@@ -376,6 +376,14 @@ def test_a_recording_may_come_inside_of_json(gateway, parakeet):
     assert parakeet.heard[0].fields["language"] == "en"
 
 
+def test_a_recording_in_json_names_its_model_too(gateway_with):
+    with gateway_with(models={"strict": True}) as gateway:
+        answer = gateway.post("/v1/audio/transcriptions", json=in_json(CLIP, model="nobody"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+        answer = gateway.post("/v1/audio/transcriptions", json=in_json(CLIP, model=7))
+        assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"input_audio": "x"}, {"input_audio": {"data": "*"}}, {"input_audio": {"data": 5}}]
 )

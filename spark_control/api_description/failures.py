@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from spark_control.api_description.shapes import Schema, Schemas, maybe, one_of, text, the, thing
 
@@ -44,8 +44,6 @@ class Failure:
     codes: Mapping[str, str]
     headers: tuple[str, ...] = ()
     """Names of `components.headers`."""
-    sure: tuple[str, ...] = field(default=())
-    """Those that it always has."""
 
 
 _LATER = ("Retry-After", "X-Should-Retry")
@@ -76,7 +74,7 @@ FAILURES: Mapping[int, Failure] = {
     401: Failure(
         "A key is needed, and there was none, or a wrong one.",
         {"invalid_api_key": "Send `Authorization: Bearer …`."},
-        sure=("WWW-Authenticate",),
+        headers=("WWW-Authenticate",),
     ),
     403: Failure(
         "Not for whoever asked.",
@@ -101,7 +99,7 @@ FAILURES: Mapping[int, Failure] = {
     405: Failure(
         "The address is right and the verb is not. It can come at every address.",
         {"method_not_allowed": "`Allow` tells the right ones."},
-        sure=("Allow",),
+        headers=("Allow",),
     ),
     409: Failure(
         "What was asked for does not go with how things are.",
@@ -119,7 +117,7 @@ FAILURES: Mapping[int, Failure] = {
             "audio_too_large": "The file, or a field of the form.",
             "request_too_large": "The body.",
         },
-        sure=("Connection",),
+        headers=("Connection",),
     ),
     415: Failure(
         "The body is not what it has to be.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 from spark_control.api_description.failures import FAILURES, Failure, exactly
@@ -60,6 +59,9 @@ PARAMETERS: Mapping[str, Json] = {
     },
 }
 
+_SURE = ("X-Request-ID", "WWW-Authenticate", "Allow", "Connection")
+"""Headers that are there wherever they are named."""
+
 _CLOSED = (401, 429)
 _ALWAYS = (500,)
 
@@ -69,6 +71,7 @@ def operation(
     summary: str,
     answers: Mapping[str, Json],
     *,
+    tag: str,
     fails: Iterable[int] = (),
     body: Json | None = None,
     parameters: Sequence[Json] = (),
@@ -81,6 +84,7 @@ def operation(
     described: Json = {
         "operationId": identity,
         "summary": summary,
+        "tags": [tag],
         "security": [] if open_ else [{"key": []}, {}],
         "responses": dict(sorted((errors | dict(answers)).items())),
     }
@@ -130,32 +134,27 @@ def in_query(name: str, description: str, schema: Schema) -> Json:
 def headers() -> Json:
     """`components.headers`."""
     return {
-        name: {"description": meaning, "schema": schema, "required": name == "X-Request-ID"}
+        name: {"description": meaning, "schema": schema, "required": name in _SURE}
         for name, (schema, meaning) in HEADERS.items()
     }
 
 
 def responses() -> Json:
     """`components.responses`: one for each status of an error."""
-    return {_error(status): _failed(status, failure) for status, failure in FAILURES.items()}
+    return {_error(status): _failed(failure) for status, failure in FAILURES.items()}
 
 
-def _failed(status: int, failure: Failure) -> Json:
+def _failed(failure: Failure) -> Json:
     codes = "\n".join(f"- `{code}`: {meaning}" for code, meaning in failure.codes.items())
-    sure = {name: {"$ref": _header(name)} for name in failure.sure}
     return {
         "description": f"{failure.meaning}\n\n{codes}",
-        "headers": _headers(failure.headers) | sure,
+        "headers": _headers(failure.headers),
         "content": {JSON: {"schema": exactly(failure)}},
     }
 
 
 def _headers(names: Iterable[str]) -> Json:
-    return {name: {"$ref": _header(name)} for name in ("X-Request-ID", *names)}
-
-
-def _header(name: str) -> str:
-    return f"#/components/headers/{name}"
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}
 
 
 def _error(status: int) -> str:

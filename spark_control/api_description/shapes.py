@@ -42,9 +42,9 @@ def one_of(values: Collection[str], description: str = "", **more: Any) -> Schem
 
 def maybe(schema: Schema) -> Schema:
     """It, or null."""
-    described = {key: schema[key] for key in ("description", "examples") if key in schema}
-    bare = {key: value for key, value in schema.items() if key not in described}
-    return {"anyOf": [bare, {"type": "null"}], **described}
+    said = [key for key in ("description", "examples") if key in schema]
+    bare = {key: value for key, value in schema.items() if key not in said}
+    return {"anyOf": [bare, {"type": "null"}], **{key: schema[key] for key in said}}
 
 
 def listing(items: Schema, description: str = "", **more: Any) -> Schema:

@@ -36,6 +36,7 @@ from spark_control.upstreams.base import (
     Voice,
 )
 from spark_control.upstreams.client import Upstream
+from spark_control.upstreams.told import told_voices
 from spark_control.upstreams.voices import find_voice
 
 _ENOUGH_TEXT = 1024 * 1024
@@ -119,15 +120,8 @@ class CanaryVoice:
 
     async def _known(self) -> Voice:
         if self._voice is None:
-            dialect = self._upstream.dialect
-            body = await self._upstream.fetch(dialect.voices_request, _ENOUGH_TEXT)
-            try:
-                voices = dialect.read_voices(body)
-            except (ValueError, RecursionError):
-                raise self._upstream.garbage() from None
-            if not voices:
-                raise self._upstream.garbage()
-            self._voice = find_voice("alloy", voices, {}, dialect.openai_voices)
+            voices = await told_voices(self._upstream)
+            self._voice = find_voice("alloy", voices, {}, self._upstream.dialect.openai_voices)
         return self._voice
 
 

@@ -202,6 +202,10 @@ class SpeechDialect(Dialect, Protocol):
     def stream_request(self, speech: Speech) -> httpx.Request:
         """Ask for bare s16le mono samples as they are spoken."""
 
+    @property
+    def usual_voices(self) -> tuple[Voice, ...]:
+        """Those it has if its server does not tell; none where every server tells."""
+
     def voices_request(self) -> httpx.Request: ...
 
     def read_voices(self, body: bytes) -> tuple[Voice, ...]:

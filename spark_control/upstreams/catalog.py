@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from spark_control.upstreams.client import Upstream
 from spark_control.upstreams.fingerprints import flavour_of
 from spark_control.upstreams.interview import interview
 from spark_control.upstreams.models import ChatModel, Model, ModelNames
+from spark_control.upstreams.told import told_voices
 
 log = structlog.get_logger()
 
@@ -199,14 +201,11 @@ class Catalog:
             await self._recognise(upstream)
             dialect = upstream.dialect
         if dialect.models_request():
-            self._names.told(
-                upstream, await self._list(upstream, dialect.models_request, dialect.read_models)
-            )
+            self._names.told(upstream, await self._models(upstream))
         if upstream in self.speakers:
-            voices = await self._list(upstream, upstream.dialect.voices_request, upstream.dialect.read_voices)
-            if not voices:
-                raise upstream.garbage()
-            self._voices[upstream.name] = voices
+            with self._in_time(upstream):
+                async with asyncio.timeout(_LIST_SECONDS):
+                    self._voices[upstream.name] = await told_voices(upstream)
 
     async def _recognise(self, upstream: Upstream[Any]) -> None:
         """Find out which server of its kind it is."""
@@ -219,14 +218,21 @@ class Catalog:
         log.info("engine recognised", upstream=upstream.name, flavour=flavour)
         upstream.learn(upstream.dialect.of_flavour(flavour))
 
-    async def _list(self, upstream: Upstream[Any], request: Any, read: Any) -> Any:
-        """What an engine answers, read; one that tells nonsense, or tells it too late, has failed."""
+    async def _models(self, upstream: Upstream[Any]) -> tuple[str, ...]:
+        dialect = upstream.dialect
         try:
-            async with asyncio.timeout(_LIST_SECONDS):
-                body = await upstream.fetch(request, _LIST_BYTES)
-            return read(body)
+            with self._in_time(upstream):
+                async with asyncio.timeout(_LIST_SECONDS):
+                    body = await upstream.fetch(dialect.models_request, _LIST_BYTES)
+            models: tuple[str, ...] = dialect.read_models(body)
+        except (ValueError, RecursionError):
+            raise upstream.garbage() from None
+        return models
+
+    @contextmanager
+    def _in_time(self, upstream: Upstream[Any]) -> Iterator[None]:
+        try:
+            yield
         except TimeoutError:
             message = f"The {upstream.dialect.title} engine did not tell in time what it has."
             raise TimedOut(message) from None
-        except (ValueError, RecursionError):
-            raise upstream.garbage() from None

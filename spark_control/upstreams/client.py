@@ -35,6 +35,9 @@ _PIECE = 64 * 1024
 _REFUSAL_BYTES = 64 * 1024
 _QUOTED_BYTES = 4 * 1024
 
+NOT_UNDERSTOOD = "upstream_not_understood"
+"""The code of the error for an address that an engine does not have."""
+
 CANARIES = "spark-control (canary)"
 """How the watcher's own requests name themselves in an engine's log."""
 

@@ -43,6 +43,7 @@ class Magpie(Engine):
     # Of the default profile, whose batch is that large.
     concurrency: ClassVar[int] = 8
     whole_files: ClassVar[bool] = True
+    usual_voices: ClassVar[tuple[Voice, ...]] = ()
     takes_ssml: ClassVar[bool] = True
     # SSML allows more, and engines follow it less and less.
     paces: ClassVar[tuple[float, float]] = (0.5, 2.0)

@@ -138,14 +138,17 @@ class Qwen3(Engine):
         """Speakers, without the aliases among them; the usual ones of a server that has not loaded its model yet."""
         listed = read_voice_list(body, called=("id", "name", "voice_id"))
         names = {voice.id.casefold() for voice in listed}
-        if names & _GHOSTS:
+        if self.flavour in (None, "groxaxo") and names & _GHOSTS:
             return self.usual_voices
         speakers = [voice for voice in listed if voice.id.casefold() not in _OPENAI]
         # The language in the list is the same for all of them, whatever theirs is.
-        return tuple(
-            Voice(voice.id, _MOTHER_TONGUES.get(voice.id.casefold()), description=voice.description)
-            for voice in speakers
-        ) or (self.usual_voices)
+        return (
+            tuple(
+                Voice(voice.id, _MOTHER_TONGUES.get(voice.id.casefold()), description=voice.description)
+                for voice in speakers
+            )
+            or self.usual_voices
+        )
 
     def ready_request(self) -> httpx.Request:
         return httpx.Request("GET", f"{self.url}/health")

@@ -308,7 +308,9 @@ class FakeStranger(Speaks, Hears):
             "segments": [segment(text, seconds)],
         }
         if heard.fields.get("timestamp_granularities[]") == "word":
-            told["words"] = [{"word": text.split()[0], "start": 0.0, "end": 0.25}]
+            told["words"] = [
+                {"word": word, "start": at / 10, "end": (at + 1) / 10} for at, word in enumerate(text.split())
+            ]
         return JSONResponse(told)
 
     def _refused(self, status: int, message: str, param: str | None) -> Response:

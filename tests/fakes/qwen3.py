@@ -62,20 +62,23 @@ def _refused(asked: Spoken) -> Response | None:
     return None
 
 
+MAPPING: Mapping[str, str] = {
+    "alloy": "Vivian",
+    "ash": "Serena",
+    "coral": "Uncle_Fu",
+    "echo": "Dylan",
+    "fable": "Eric",
+    "onyx": "Ryan",
+    "nova": "Aiden",
+    "sage": "Ono_Anna",
+    "shimmer": "Sohee",
+}
+"""What icantc0de1's server takes each of OpenAI's names for, unless its owner has written another file."""
+
+
 class FakeIcantc0de1(Speaks):
     """Answers 200 before it begins to work, so that every failure is a 200 that breaks off."""
 
-    mapping: Mapping[str, str] = {
-        "alloy": "Vivian",
-        "ash": "Serena",
-        "coral": "Uncle_Fu",
-        "echo": "Dylan",
-        "fable": "Eric",
-        "onyx": "Ryan",
-        "nova": "Aiden",
-        "sage": "Ono_Anna",
-        "shimmer": "Sohee",
-    }
     native = (
         "qwen3-tts-12hz-0.6b-base",
         "qwen3-tts-12hz-0.6b-custom-voice",
@@ -87,6 +90,7 @@ class FakeIcantc0de1(Speaks):
     def reset(self) -> None:
         super().reset()
         self.available = True
+        self.mapping = MAPPING
 
     def pages(self) -> Mapping[str, Page]:
         entries = [model(name, "qwen3-tts") for name in ("tts-1", "tts-1-hd", *self.native)]
@@ -94,7 +98,7 @@ class FakeIcantc0de1(Speaks):
             "/": json_page({"name": "Qwen3 TTS API", "version": "0.1.0"}),
             "/health": json_page({"status": "healthy", "timestamp": 1_700_000_000.25}),
             "/v1/audio/models": models(*entries),
-            "/v1/audio/voices": json_page({"voices": [self._entry(name) for name in self.mapping]}),
+            "/v1/audio/voices": self._voices,
         }
 
     def work(self) -> list[Route]:
@@ -103,6 +107,9 @@ class FakeIcantc0de1(Speaks):
             Route(f"{SPEECH}/base64", self._base64, methods=["POST"]),
             Route("/v1/audio/voices/{name}", self._voice),
         ]
+
+    def _voices(self) -> Response:
+        return JSONResponse({"voices": [self._entry(name) for name in self.mapping]})
 
     def _entry(self, name: str) -> dict[str, Any]:
         return {"voice_id": name, "name": self.mapping[name], "preview_url": None}
@@ -177,6 +184,8 @@ class FakeGroxaxoQwen3(Speaks):
         """Why its model is not there, if it is not."""
         self.encodes = True
         """Whether it can make MP3; else it calls a WAV file that."""
+        self.gone: tuple[str, ...] = ()
+        """Voices that it lists, and no longer has."""
 
     def pages(self) -> Mapping[str, Page]:
         capabilities = {
@@ -209,7 +218,7 @@ class FakeGroxaxoQwen3(Speaks):
         return JSONResponse({"status": status, "backend": backend, "device": device, "version": "0.1.0"})
 
     def _voices(self) -> Response:
-        speakers = SPEAKERS if self.ready else self.ghosts
+        speakers = (*SPEAKERS, *self.gone) if self.ready else self.ghosts
         told: list[dict[str, Any]] = [
             {"id": name, "name": name, "language": "English", "description": f"Qwen3-TTS voice: {name}"}
             for name in speakers

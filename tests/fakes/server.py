@@ -42,6 +42,8 @@ class FakeServer:
         self.headers: list[dict[str, str]] = []
         self.canaries: list[Any] = []
         self.fault: Fault | None = None
+        self.faults: list[Fault] = []
+        """For one of a user's requests each, before those of `fault`."""
 
     def pages(self) -> Mapping[str, Page]:
         raise NotImplementedError
@@ -70,11 +72,14 @@ class FakeServer:
         self.asked.append(asked)
         self.headers.append(dict(request.headers))
 
-    def or_fault(self, good: Response) -> Response:
+    def or_fault(self, good: Response, request: Request) -> Response:
         """A good answer, or what its fault makes of it. What it refuses, it refuses in any state."""
-        if self.fault is None or good.status_code != 200 or isinstance(good, Unfinished):
+        if good.status_code != 200 or isinstance(good, Unfinished):
             return good
-        answer = self.fault.response(bytes(good.body))
+        fault = self.faults.pop(0) if self.faults and not is_canary(request) else self.fault
+        if fault is None:
+            return good
+        answer = fault.response(bytes(good.body))
         if answer.status_code == 200:
             answer.headers.setdefault("content-type", good.headers["content-type"])
         return answer
@@ -95,7 +100,7 @@ class Speaks(FakeServer):
         except ValueError:
             return unprocessable(["body"], "json_invalid", "JSON decode error")
         self.note(asked, request)
-        return self.or_fault(self.speak(asked))
+        return self.or_fault(self.speak(asked), request)
 
 
 class Hears(FakeServer):
@@ -119,7 +124,7 @@ class Hears(FakeServer):
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
         heard = Heard(fields, file.filename, file.content_type, data)
         self.note(heard, request)
-        return self.or_fault(self.hear(heard))
+        return self.or_fault(self.hear(heard), request)
 
 
 def _answering(page: Page) -> Callable[[Request], Response]:

@@ -20,7 +20,7 @@ import pytest
 from spark_control.server import create_app
 from spark_control.settings import Settings
 from tests.conftest import need
-from tests.fakes.llm import MODEL, FakeVLLM
+from tests.fakes.llm import EMBEDDER, MODEL, FakeOllama
 from tests.fakes.magpie import VOICES, FakeMagpie, speech_of
 from tests.fakes.parakeet import FakeParakeet, FakeParakeetNim, words_of
 from tests.fakes.qwen3 import FakeGroxaxoQwen3
@@ -31,6 +31,11 @@ STORY = Path(__file__).parent / "node" / "one_address.cjs"
 PACKAGES = Path(sys.prefix) / "node" / "node_modules"
 CLIP = wav(1.0)
 MIA, VIVIAN = "Magpie-Multilingual.EN-US.Mia", "Vivian"
+
+
+def samples(sound: bytes) -> bytes:
+    """What follows the header, whose sizes are open where engines of several kinds may speak."""
+    return sound[44:]
 
 
 @dataclass
@@ -45,7 +50,7 @@ def home() -> Iterator[Home]:
     fakes: dict[str, Any] = {
         "parakeet": FakeParakeet(),
         "parakeet-nim": FakeParakeetNim(),
-        "openai": FakeVLLM(),
+        "openai": FakeOllama(),
         "magpie": FakeMagpie(),
         "qwen3-tts": FakeGroxaxoQwen3(),
     }
@@ -66,12 +71,12 @@ def test_python_chats_embeds_speaks_and_hears_with_one_base_url(home: Home) -> N
         chunks = client.chat.completions.create(
             model=MODEL, messages=[{"role": "user", "content": "Hello from Python."}], stream=True
         )
-        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello from Python."
-        assert client.embeddings.create(model=MODEL, input="a", encoding_format="float").data[0].embedding
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks).split()[-1] == "Python."
+        assert client.embeddings.create(model=EMBEDDER, input="a", encoding_format="float").data[0].embedding
         spoken = client.audio.speech.create(
             model="tts-1", voice=MIA, input="Good evening.", response_format="wav"
         )
-        assert spoken.content == speech_of(home.magpie.asked[-1])
+        assert samples(spoken.content) == samples(speech_of(home.magpie.asked[-1]))
         before = len(home.qwen.asked)
         other = client.audio.speech.create(model="tts-1", voice=VIVIAN, input="Good evening to you.")
         assert other.content[:3] in (b"ID3", b"\xff\xfb\xe4") or other.content[0] == 0xFF
@@ -87,7 +92,7 @@ def test_node_chats_embeds_speaks_and_hears_with_one_base_url(home: Home, tmp_pa
         need("openai (an npm package)", "npm, with which `make test` installs it,")
     (tmp_path / "clip.wav").write_bytes(CLIP)
     ended = subprocess.run(
-        [node, STORY, home.base, tmp_path / "clip.wav", MODEL, MIA],
+        [node, STORY, home.base, tmp_path / "clip.wav", MODEL, EMBEDDER, MIA],
         env={**os.environ, "NODE_PATH": str(PACKAGES)},
         capture_output=True,
         text=True,
@@ -97,7 +102,7 @@ def test_node_chats_embeds_speaks_and_hears_with_one_base_url(home: Home, tmp_pa
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
 
-    assert told["chatted"] == "Hello from Node."
+    assert told["chatted"].split()[-1] == "Node."
     assert told["dimensions"] > 0
-    assert base64.b64decode(told["sound"]) == speech_of(home.magpie.asked[-1])
+    assert samples(base64.b64decode(told["sound"])) == samples(speech_of(home.magpie.asked[-1]))
     assert told["heard"] == words_of(CLIP)

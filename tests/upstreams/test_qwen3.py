@@ -143,6 +143,10 @@ def test_speakers_that_nobody_has_are_the_sign_of_a_model_that_is_not_loaded():
     assert [voice.id for voice in listed("groxaxo", said)] == list(SPEAKERS)
 
 
+def test_a_voice_that_somebody_made_may_be_called_lily():
+    assert listed("vllm-omni", {"voices": ["vivian", "lily"]}) == (Voice("vivian", "zh-CN"), Voice("lily"))
+
+
 def test_vllm_omni_s_names_stay_in_small_letters():
     voices = listed("vllm-omni", {"voices": ["ono_anna", "ryan"], "uploaded_voices": []})
 

@@ -2,7 +2,7 @@
 const fs = require("node:fs");
 const OpenAI = require("openai");
 
-const [baseURL, clip, model, voice] = process.argv.slice(2);
+const [baseURL, clip, model, embedder, voice] = process.argv.slice(2);
 const openai = new OpenAI({ baseURL, apiKey: "anything", maxRetries: 0 });
 
 async function main() {
@@ -11,7 +11,7 @@ async function main() {
   for await (const chunk of await openai.chat.completions.create({ model, messages, stream: true })) {
     chatted += chunk.choices[0].delta.content ?? "";
   }
-  const vectors = await openai.embeddings.create({ model, input: "a", encoding_format: "float" });
+  const vectors = await openai.embeddings.create({ model: embedder, input: "a", encoding_format: "float" });
   const spoken = await openai.audio.speech.create({ model: "tts-1", voice, input: "Good evening.", response_format: "wav" });
   const heard = await openai.audio.transcriptions.create({ model: "whisper-1", file: fs.createReadStream(clip) });
 
