@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -79,13 +80,14 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         """Several texts; a line of JSON for each as it finishes, with its sound or its own error."""
         speaking = spoken()
         batch = read_batch(await whole(request, _JSON_BYTES))
-        caller = caller_of(request.scope)
+        errand = partial(speaking.errand, request.headers, caller_of(request.scope))
+        errand()  # what is wrong with a header is told at once, and not in each line
         lines = BatchLines(
             batch.items(),
             # Each item has the whole patience: most wait for their turn, and not for an engine's cure.
             lambda item: speaking.start(
                 read_fields(item),
-                speaking.errand(request.headers, caller),
+                errand(),
                 use=_use(request),
                 pieces=1,
             ),

@@ -1,6 +1,6 @@
 """What speech is remembered, and how to have it forgotten: `/api/speech-cache`.
 
-Reading is open to whoever reaches the gateway. Forgetting is this machine's own (`local_only`).
+Forgetting is this machine's own, or takes an admin key (`local_only`).
 """
 
 from __future__ import annotations

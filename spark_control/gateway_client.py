@@ -114,9 +114,8 @@ class CacheClient(Connection):
         if answer.is_error:
             raise NotWarmed(reason(answer))
         if "x-spark-cache" not in answer.headers:
-            self._fail(
-                f"the gateway at {self.base} remembers no speech; `speech_cache` is off in its settings"
-            )
+            why = "its `speech_cache` is off, or your key was made with --no-cache"
+            self._fail(f"the gateway at {self.base} remembers no speech for you: {why}")
         if why := answer.headers.get("x-spark-degraded"):
             raise NotWarmed(f"another engine spoke it ({why}), so it was not kept")
         return str(answer.headers["x-spark-cache"])

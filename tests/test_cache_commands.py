@@ -116,7 +116,7 @@ def test_a_gateway_that_remembers_nothing_is_told_apart(gateway_with, announceme
         ended = typed_to(str(gateway.base_url))("warm", announcements)
 
     assert ended.exit_code == 1
-    assert "remembers no speech" in ended.stderr
+    assert "remembers no speech for you" in ended.stderr
 
 
 def test_a_gateway_that_is_not_there_is_told_once(announcements):

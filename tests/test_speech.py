@@ -273,6 +273,14 @@ def test_a_batch_of_nothing_or_too_much_is_refused(gateway, inputs):
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "inputs")
 
 
+def test_a_batch_with_a_wrong_header_is_refused_as_a_whole(gateway):
+    answer = gateway.post(
+        "/v1/audio/speech/batch", json={"inputs": ["One."]}, headers={"x-spark-patience": "long"}
+    )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
+
+
 def test_a_voice_can_be_tried_in_its_own_language(gateway, magpie):
     answer = gateway.get("/v1/audio/voices/Magpie-Multilingual.DE-DE.Sofia/preview")
 

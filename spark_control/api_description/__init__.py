@@ -14,10 +14,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from spark_control.api_description import admin, discovery, failures, language_models, speech, transcription
+from spark_control.api_description import (
+    admin,
+    discovery,
+    failures,
+    health,
+    language_models,
+    speech,
+    transcription,
+)
 from spark_control.api_description.operations import PARAMETERS, headers, responses
 
-_DOORS = (speech, transcription, language_models, discovery, admin)
+_DOORS = (speech, transcription, language_models, discovery, health, admin)
 
 _TAGS = {
     "audio": "OpenAI's audio API, answered by the speech engines.",

@@ -121,7 +121,7 @@ PATHS: Paths = {
         "orderFault",
         "Have it fail on purpose, if it is an engine that can.",
         {"200": told("How its switch is set then.", "FaultSwitch")},
-        fails=(*_BAD, 409, 502, 504),
+        fails=(*_BAD, 409, 504),
         sent=body({JSON: the("FaultOrder")}, required=False),
     ),
     "/api/speech-cache": {

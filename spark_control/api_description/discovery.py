@@ -1,13 +1,16 @@
-"""What clients ask before they speak: models, voices, and whether the gateway is there. Open to everybody."""
+"""What clients ask before they speak: which models and voices there are. Open to everybody."""
 
 from __future__ import annotations
 
-from spark_control.api_description.operations import Json, Paths, answer, in_path, operation, told
+from collections.abc import Sequence
+
+from spark_control.api_description.operations import Json, Paths, in_path, operation, told
 from spark_control.api_description.shapes import (
     Schema,
     Schemas,
     always,
     count,
+    either,
     listing,
     maybe,
     one_of,
@@ -32,7 +35,7 @@ SCHEMAS: Schemas = {
     "Model": thing("A model.", _ENTRY),
     "ModelPage": thing(
         "A model, and the voices of one that speaks.",
-        {**_ENTRY, "voices": listing(the("VoiceName"))},
+        {**_ENTRY, "voices": listing(either(the("Voice"), the("VoiceName")))},
         optional=("voices",),
     ),
     "ModelList": thing("", {"object": always("list"), "data": listing(the("Model"))}),
@@ -40,7 +43,10 @@ SCHEMAS: Schemas = {
         "The same list twice, since clients read either.",
         {"object": always("list"), "data": listing(the("Model")), "models": listing(the("Model"))},
     ),
-    "VoiceName": thing("A voice by its name.", {**_NAMED, "language": _LANGUAGE}),
+    "VoiceName": thing(
+        "One of OpenAI's names, which always work, while no engine has told its own voices.",
+        {**_NAMED, "language": _LANGUAGE},
+    ),
     "Voice": thing(
         "A voice.",
         {
@@ -57,24 +63,26 @@ SCHEMAS: Schemas = {
         "The same list twice, since clients read either.",
         {"object": always("list"), "voices": listing(the("Voice")), "data": listing(the("Voice"))},
     ),
-    "Alive": thing("", {"status": always("ok")}),
-    "Ready": thing("", {"status": always("ready")}),
 }
 
 
 def _read(
-    identity: str, summary: str, answered: Json, *, tag: str = "discovery", named: str = "", fails: int = 0
+    identity: str, summary: str, answered: Json, *, named: str = "", fails: Sequence[int] = ()
 ) -> dict[str, Json]:
     """A page to read. `named` is what its path ends with, which may not be there."""
-    where = {"model_id": "A model's name.", "voice_id": "A voice's name, or one of OpenAI's."}
+    where = {
+        "model_id": ("A model's name.", "tts-1"),
+        "voice_id": ("A voice's name, or one of OpenAI's.", "alloy"),
+    }
+    about, example = where.get(named, ("", ""))
     return {
         "get": operation(
             identity,
             summary,
             {"200": answered},
-            tag=tag,
-            fails=[404] if named else [fails] if fails else [],
-            parameters=[in_path(named, where[named])] if named else (),
+            tag="discovery",
+            fails=fails,
+            parameters=[in_path(named, about, examples=[example])] if named else (),
             open_=True,
         )
     }
@@ -83,27 +91,13 @@ def _read(
 PATHS: Paths = {
     "/v1/models": _read("listModels", "Every model.", told("The models.", "ModelList")),
     "/v1/models/{model_id}": _read(
-        "showModel", "One model.", told("The model.", "ModelPage"), named="model_id"
+        "showModel", "One model.", told("The model.", "ModelPage"), named="model_id", fails=[404]
     ),
     "/v1/audio/models": _read(
         "listSpeakingModels", "The models that speak.", told("The models.", "SpeakingModelList")
     ),
     "/v1/audio/voices": _read("listVoices", "Every voice.", told("The voices.", "VoiceList")),
     "/v1/audio/voices/{voice_id}": _read(
-        "showVoice", "One voice.", told("The voice.", "Voice"), named="voice_id"
-    ),
-    "/health": _read(
-        "showHealth",
-        "Whether the gateway is there, in one word.",
-        answer("It is.", {"text/plain": always("OK")}),
-        tag="health",
-    ),
-    "/healthz": _read("showLife", "Whether the process lives.", told("It does.", "Alive"), tag="health"),
-    "/readyz": _read(
-        "showReadiness",
-        "Whether new work is welcome. A sick engine does not count.",
-        told("It is.", "Ready"),
-        tag="health",
-        fails=503,
+        "showVoice", "One voice.", told("The voice.", "Voice"), named="voice_id", fails=[404, 503]
     ),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from spark_control.api_description.shapes import (
     Schema,
     Schemas,
@@ -17,7 +19,9 @@ from spark_control.api_description.shapes import (
     thing,
 )
 from spark_control.engines.faults.plan import Plan
+from spark_control.settings import Flavour, Kind
 from spark_control.supervision.recovery import State
+from spark_control.supervision.wedge import Verdict
 
 _STATE = one_of(list(State), "How it is.")
 _WHEN = moment("ISO 8601, in UTC.")
@@ -33,15 +37,15 @@ _PROBE = thing(
 
 _ENGINE: dict[str, Schema] = {
     "name": text("Its name in the settings."),
-    "kind": text("Its kind in the settings."),
-    "flavour": maybe(text("Which server it is, if its kind has several.")),
+    "kind": one_of(get_args(Kind), "Its kind in the settings."),
+    "flavour": maybe(one_of(get_args(Flavour), "Which server it is, if that is known.")),
     "task": text("What it does."),
     "model": maybe(text("The model that it runs.")),
     "state": _STATE,
     "sentence": text("The same in a sentence."),
     "reason": maybe(text("Why it is not healthy.")),
     "since": moment("When that began."),
-    "verdict": maybe(text("What the failure means.")),
+    "verdict": maybe(one_of(list(Verdict), "What the failure means.")),
     "maintenance": flag("Whether it is watched only."),
     "drained": flag("Whether new requests are kept away from it."),
     "priority": {"type": "integer", "description": "The lowest that works is asked first."},

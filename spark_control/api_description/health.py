@@ -13,23 +13,29 @@ SCHEMAS: Schemas = {
 PATHS: Paths = {
     "/health": {
         "get": operation(
-            "health",
-            "Tell that it lives, in a word",
+            "showHealth",
+            "Whether the gateway is there, in one word.",
             {"200": answer("The text `OK`.", {"text/plain": always("OK")})},
+            tag="health",
             open_=True,
         )
     },
     "/healthz": {
         "get": operation(
-            "healthz", "Tell that it lives", {"200": told("The process lives.", "Alive")}, open_=True
+            "showLife",
+            "Whether the process lives.",
+            {"200": told("The process lives.", "Alive")},
+            tag="health",
+            open_=True,
         )
     },
     "/readyz": {
         "get": operation(
-            "readyz",
-            "Tell whether it takes work",
+            "showReadiness",
+            "Whether new work is welcome. A sick engine does not count.",
             {"200": told("New work is welcome.", "Ready")},
             fails=(503,),
+            tag="health",
             open_=True,
         )
     },

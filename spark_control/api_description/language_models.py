@@ -5,6 +5,7 @@ from __future__ import annotations
 from spark_control.api_description.operations import (
     EVENTS,
     JSON,
+    REFUSED_BY_ENGINE,
     Json,
     Paths,
     answer,
@@ -69,18 +70,22 @@ SCHEMAS: Schemas = {
     },
 }
 
-_FAILS = (400, 403, 404, 413, 422, 499, 502, 503, 504)
+_FAILS = (403, 404, 499, 502, 503, 504)
+_REFUSED = dict.fromkeys(("400", "413", "422", "4XX"), REFUSED_BY_ENGINE)
 
 
 def _relayed(identity: str, summary: str, request: str, *, streams: bool = True) -> dict[str, Json]:
     said: dict[str, Schema] = {JSON: the("EngineAnswer")}
     if streams:
-        said[EVENTS] = event(the("EngineAnswer"), named=True)
+        said[EVENTS] = event(the("EngineAnswer"), named=True, ends_with="[DONE]")
     return {
         "post": operation(
             identity,
             summary,
-            {"200": answer("The engine's answer, byte for byte.", said, "X-Model", "X-Spark-Degraded")},
+            {
+                "200": answer("The engine's answer, byte for byte.", said, "X-Model", "X-Spark-Degraded"),
+                **_REFUSED,
+            },
             tag="language models",
             fails=_FAILS,
             body=body({JSON: the(request)}),

@@ -14,6 +14,7 @@ Paths = Mapping[str, Mapping[str, Json]]
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
+REFUSED_BY_ENGINE: Json = {"$ref": "#/components/responses/RefusedByEngine"}
 
 _SECONDS = {"type": "integer", "minimum": 1, "maximum": 60}
 _AMOUNT = {"type": "integer", "minimum": 0}
@@ -141,7 +142,16 @@ def headers() -> Json:
 
 def responses() -> Json:
     """`components.responses`: one for each status of an error."""
-    return {_error(status): _failed(failure) for status, failure in FAILURES.items()}
+    refused = {
+        "description": "Neither the gateway nor the engine can do it as it is. The engine's refusals keep their "
+        "status, their words and their code.",
+        "headers": _headers(()),
+        "content": {JSON: {"schema": the("Error")}},
+    }
+    return {
+        **{_error(status): _failed(failure) for status, failure in FAILURES.items()},
+        "RefusedByEngine": refused,
+    }
 
 
 def _failed(failure: Failure) -> Json:

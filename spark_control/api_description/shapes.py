@@ -69,10 +69,11 @@ def either(*schemas: Schema) -> Schema:
     return {"anyOf": list(schemas)}
 
 
-def event(data: Schema, *, named: bool = False) -> Schema:
-    """One server-sent event, of which a stream has many: its `data` line is JSON."""
+def event(data: Schema, *, named: bool = False, ends_with: str = "") -> Schema:
+    """One server-sent event, of which a stream has many: its `data` is JSON, or the word that it ends with."""
     encoded = {"type": "string", "contentMediaType": "application/json", "contentSchema": data}
-    fields = {"data": encoded} | ({"event": text("Its name, if it has one.")} if named else {})
+    data = either(encoded, always(ends_with)) if ends_with else encoded
+    fields = {"data": data} | ({"event": text("Its name, if it has one.")} if named else {})
     return thing("Each event of the stream.", fields, optional=("event",))
 
 

@@ -46,6 +46,7 @@ _FORM: dict[str, Schema] = {
     ),
     "stream": flag("The transcript as events while it is made; for json and text alone."),
 }
+_BESIDES = {name: _FORM[name] for name in ("model", *_HINTS, "response_format")}
 _SECONDS = number("Seconds from the beginning.")
 
 SCHEMAS: Schemas = {
@@ -65,9 +66,9 @@ SCHEMAS: Schemas = {
                 },
                 optional=("format",),
             ),
-            **{name: maybe(schema) for name, schema in (_HINTS | {"response_format": _FORMAT}).items()},
+            **{name: maybe(schema) for name, schema in _BESIDES.items()},
         },
-        optional=(*_HINTS, "response_format"),
+        optional=tuple(_BESIDES),
     ),
     "Transcription": thing("`json`.", {"text": text("What was said.")}),
     "VerboseTranscription": thing(

@@ -273,6 +273,20 @@ def house_and_engine(folder: Path, magpie: FakeMagpie):
         yield client, lambda: running.__exit__(None, None, None)
 
 
+def test_a_key_may_be_made_for_somebody_who_is_not_to_be_remembered(tmp_path):
+    def key(*arguments: str) -> dict[str, str]:
+        state = {"SPARK_CONTROL_STATE": str(tmp_path / "state")}
+        made = spark_control("key", "add", *arguments, folder=tmp_path, **state)
+        return {"authorization": f"Bearer {made.stdout.strip()}"}
+
+    private, others = key("diary", "--no-cache"), key("kitchen")
+    magpie = FakeMagpie()
+    with serving(magpie.app) as engine, house(tmp_path, engine) as gateway, gateway.client() as client:
+        asked = [told(speak(client, headers)) for headers in (private, private, others, others, private)]
+
+    assert asked == [(200, None), (200, None), (200, "miss"), (200, "hit"), (200, None)]
+
+
 def test_it_can_be_switched_off(tmp_path):
     magpie = FakeMagpie()
     with (
