@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from spark_control.ahead import Begun
 from spark_control.audio.encode import Encoder
-from spark_control.audio.formats import WAV, Format, sniff
+from spark_control.audio.formats import ENOUGH_TO_SNIFF, WAV, Format, sniff
 from spark_control.audio.speaking_time import shortest_time
-from spark_control.audio.wav import HEADER_BYTES
+from spark_control.audio.wav import HEADER_BYTES, WavHeader, read_header
 from spark_control.errors import UpstreamError
 from spark_control.script import Script
 from spark_control.supervision.replay import Taken
@@ -18,6 +19,24 @@ from spark_control.upstreams.base import Speech, SpeechDialect, Voice
 from spark_control.upstreams.client import Answer, Upstream
 
 Samples = AsyncGenerator[bytes, None]
+
+_WAV_HEAD = 4096
+"""Bytes in which a WAV file's header is looked for."""
+
+_LEFT_OPEN = 0x7FFFFFFF
+"""Bytes from which a WAV file's size is none, but stands for a stream that has not ended."""
+
+_NO_SAMPLES = (
+    "text/",
+    "application/json",
+    "audio/mpeg",
+    "audio/mp3",
+    "audio/ogg",
+    "audio/opus",
+    "audio/flac",
+    "audio/aac",
+)
+"""Media types of answers without a sample in them."""
 
 
 class Sound:
@@ -113,6 +132,46 @@ async def begin_file(speaker: Upstream[SpeechDialect], speech: Speech) -> Answer
         await answer.aclose()
         raise
     return answer
+
+
+class BareSamples:
+    """An engine's answer as bare s16le mono samples at `rate` Hz. Some put them into a WAV file, asked or not."""
+
+    def __init__(self, answer: Answer, rate: int, header: WavHeader | None = None) -> None:
+        self.rate = header.rate if header else rate
+        self._answer = answer
+        self._starts = header.data_starts if header else 0
+        self._left = header.data_bytes if header and 0 < header.data_bytes < _LEFT_OPEN else sys.maxsize
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        async for piece in self._answer.pieces():
+            samples = piece[self._starts :][: self._left]
+            self._starts = max(0, self._starts - len(piece))
+            self._left -= len(samples)
+            if samples:
+                yield samples
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+async def begin_samples(speaker: Upstream[SpeechDialect], speech: Speech) -> BareSamples:
+    """The engine's samples of `speech`, once they begin. Another kind of sound would be a loud noise: it has failed."""
+    answer = await speaker.send(lambda: speaker.dialect.stream_request(speech))
+    try:
+        if answer.headers.get("content-type", "").startswith(_NO_SAMPLES):
+            raise speaker.garbage()
+        if not (begun := await answer.begin(ENOUGH_TO_SNIFF)):
+            raise speaker.cut_short()
+        header = None
+        if sniff(begun) is WAV:
+            header = read_header(await answer.begin(_WAV_HEAD))
+            if header is None or (header.format_tag, header.channels, header.bits) != (1, 1, 16):
+                raise speaker.garbage()
+    except BaseException:
+        await answer.aclose()
+        raise
+    return BareSamples(answer, speaker.dialect.stream_rate, header)
 
 
 class Encoded(Sound):

@@ -25,11 +25,13 @@ from spark_control.remembering import Memory
 from spark_control.script import Script, in_the_mood, write_script
 from spark_control.settings import SpeechSettings
 from spark_control.sound import (
+    BareSamples,
     Encoded,
     EngineFile,
     Samples,
     Sound,
     begin_file,
+    begin_samples,
     is_silent,
     shortest_bytes,
 )
@@ -40,7 +42,7 @@ from spark_control.supervision.work import Errand, Work
 from spark_control.upstreams.base import Speech, SpeechDialect, Voice
 from spark_control.upstreams.casting import Cast
 from spark_control.upstreams.catalog import Catalog
-from spark_control.upstreams.client import Answer, Upstream
+from spark_control.upstreams.client import Upstream
 
 _ENDLESS = 1800
 """Seconds of sound that no engine gives for one piece, were it not for a fault; SSML may ask for long pauses."""
@@ -235,9 +237,9 @@ class Staging:
         (speech,) = self.script.speeches
         return speaker.dialect.whole_files and self.said_by(speaker, speech).speed == speech.speed
 
-    def fitting(self, speaker: Upstream[SpeechDialect], speech: Speech) -> Encoder | None:
-        """What makes that engine's samples what this one's would be; None if they are."""
-        rate, wanted = speaker.dialect.stream_rate, self.speaker.dialect.stream_rate
+    def fitting(self, speaker: Upstream[SpeechDialect], speech: Speech, rate: int) -> Encoder | None:
+        """What makes that engine's samples, at `rate` Hz, what this one's would be; None if they are."""
+        wanted = self.speaker.dialect.stream_rate
         tempo = speech.speed / self.said_by(speaker, speech).speed
         return None if rate == wanted and tempo == 1.0 else Encoder("pcm", rate, tempo=tempo, pcm_rate=wanted)
 
@@ -249,11 +251,11 @@ async def say(speakers: Replay[SpeechDialect], staging: Staging, speech: Speech,
     """
     taken = await speakers.take(
         staging.work(speech, errand),
-        lambda speaker, _: _begin_samples(speaker, staging.said_by(speaker, speech)),
+        lambda speaker, _: begin_samples(speaker, staging.said_by(speaker, speech)),
     )
     speaker, answer = taken.upstream, taken.value
     errand.voice = errand.voice or staging.cast.voices[speaker.name].id
-    fitting = staging.fitting(speaker, speech)
+    fitting = staging.fitting(speaker, speech, answer.rate)
     try:
         async with aclosing(_whole(taken, staging.said_by(speaker, speech))) as heard:
             async for piece in heard:
@@ -267,9 +269,9 @@ async def say(speakers: Replay[SpeechDialect], staging: Staging, speech: Speech,
         await answer.aclose()
 
 
-async def _whole(taken: Taken[SpeechDialect, Answer], speech: Speech) -> Samples:
+async def _whole(taken: Taken[SpeechDialect, BareSamples], speech: Speech) -> Samples:
     """All that it says; what broke off, or is too short, has failed."""
-    speaker, rate = taken.upstream, taken.upstream.dialect.stream_rate
+    speaker, rate = taken.upstream, taken.value.rate
     heard, silent = 0, True
     try:
         async for piece in taken.value.pieces():
@@ -287,17 +289,3 @@ async def _whole(taken: Taken[SpeechDialect, Answer], speech: Speech) -> Samples
     taken.complete()
     if silent:
         taken.doubt("silence for words")
-
-
-async def _begin_samples(speaker: Upstream[SpeechDialect], speech: Speech) -> Answer:
-    """The engine's answer, once its sound begins."""
-    answer = await speaker.send(lambda: speaker.dialect.stream_request(speech))
-    try:
-        if answer.headers.get("content-type", "").startswith(("text/", "application/json")):
-            raise speaker.garbage()
-        if not await answer.begin(1):
-            raise speaker.cut_short()
-    except BaseException:
-        await answer.aclose()
-        raise
-    return answer

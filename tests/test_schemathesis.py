@@ -36,6 +36,7 @@ from tests.fakes.magpie import FakeMagpie
 from tests.fakes.parakeet import FakeParakeet
 from tests.live import eventually, serving
 from tests.sounds import wav
+from tests.test_access import ELSEWHERE, KEY, guarded, made, with_key
 
 INCIDENT = Incident(
     id="inc_0123456789ab",
@@ -72,6 +73,16 @@ class Talker(FakeVLLM):
         return JSONResponse(whole_of(path, asked["model"], ["Yes."]))
 
 
+class Obliging:
+    """Restarts nothing, and says that it has."""
+
+    kind = "command"
+    what = "true"
+
+    async def restart(self) -> None:
+        """Done."""
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """With an engine of each kind, one that nobody needs, remembered speech and an incident."""
@@ -86,7 +97,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         }
         upstreams["spare"] = {**upstreams["parakeet"], "priority": 9}
         settings = Settings(upstreams=upstreams, deep_health=IMPATIENT)
-        client = house.enter_context(live_gateway(settings, store=store, speech_cache=cache))
+        parts: dict[str, Any] = {"restarters": {"spare": Obliging()}, "store": store, "speech_cache": cache}
+        client = house.enter_context(live_gateway(settings, **parts))
         eventually(lambda: client.get("/v1/audio/voices").json()["data"])
         eventually(lambda: len(client.get("/v1/models").json()["data"]) >= len(fakes))
         yield client
@@ -131,6 +143,29 @@ def test_every_answer_is_as_the_document_says(case, gateway):
     answer = with_sound(with_known_names(case)).call(base_url=str(gateway.base_url))
 
     case.validate_response(answer, checks=checks)
+
+
+@pytest.mark.parametrize(
+    ("headers", "statuses"),
+    [
+        (ELSEWHERE, {401}),
+        (with_key(**ELSEWHERE), {403, 429}),
+        ({"authorization": "Basic c3Bhcms6", **ELSEWHERE}, {401}),
+    ],
+)
+def test_who_may_not_is_told_so_as_the_document_says(tmp_path, upstreams, headers, statuses):
+    met = set()
+    with guarded(tmp_path, upstreams, made("kitchen", KEY, uses=("chat",), rate="1/minute")) as house:
+        for each in described.get_all_operations():
+            assert isinstance(each, Ok)
+            operation = each.ok()
+            names = {parameter.name: KNOWN[parameter.name] for parameter in operation.path_parameters}
+            case = operation.Case(path_parameters=names)
+            answer = case.call(base_url=str(house.base_url), headers=headers)
+            case.validate_response(answer, checks=CONFORMANCE)
+            met.add(answer.status_code)
+
+    assert statuses <= met
 
 
 def conforms(name: str) -> jsonschema_rs.Validator:

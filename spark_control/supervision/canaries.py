@@ -57,14 +57,17 @@ def judge_transcript(transcript: str, words: str = CLIP_TEXT) -> str | None:
     return None if share >= ENOUGH else f"only {share:.0%} of the canary's words were heard"
 
 
-def judge_speech(sound: bytes, rate: int, text: str) -> str | None:
-    """Why this WAV file, or bare s16le mono at `rate` Hz, cannot be `text` as spoken; None if it can."""
-    if sound[:4] != b"RIFF":
+def judge_speech(sound: bytes, rate: int | None, text: str) -> str | None:
+    """Why this WAV file, or bare s16le mono at `rate` Hz, cannot be `text` as spoken; None if it can.
+
+    Without a `rate` it is a file, of any rate.
+    """
+    if rate and sound[:4] != b"RIFF":
         return _judge_samples(sound, 2 * rate, text)
     header = read_header(sound)
     if header is None or (header.format_tag, header.bits) != (1, 16):
         return "its WAV header makes no sense"
-    if header.rate != rate:
+    if rate and header.rate != rate:
         return f"its rate is {header.rate} Hz, not the {rate} Hz that were asked for"
     return _judge_samples(_samples(header, sound), header.bytes_per_second, text)
 

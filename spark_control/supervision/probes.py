@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from spark_control.audio.decode import canonical_header, to_canonical
-from spark_control.audio.formats import WAV
+from spark_control.audio.formats import WAV, sniff
+from spark_control.audio.wav import wav_header
 from spark_control.errors import GatewayError, InvalidRequest, UpstreamError
 from spark_control.evidence import Evidence
 from spark_control.supervision.canaries import (
@@ -113,10 +114,13 @@ class CanaryVoice:
     async def says(self, text: str) -> bytes:
         """`text` as a WAV file. Raises GatewayErrors as any request does."""
         try:
-            return await _spoken(self._upstream, text, await self._known())
+            sound = await _spoken(self._upstream, text, await self._known())
         except InvalidRequest:
             self._voice = None  # it may be gone
             raise
+        if sniff(sound) is WAV:
+            return sound
+        return wav_header(self._upstream.dialect.stream_rate, len(sound)) + sound
 
     async def _known(self) -> Voice:
         if self._voice is None:
@@ -131,7 +135,8 @@ def speech_canary(upstream: Upstream[SpeechDialect]) -> Canary:
 
     async def canary() -> str | None:
         sound = await voice.says(PHRASES[0])
-        return judge_speech(sound, upstream.dialect.stream_rate, PHRASES[0])
+        rate = upstream.dialect.stream_rate if upstream.dialect.whole_files else None
+        return judge_speech(sound, rate, PHRASES[0])
 
     return canary
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import structlog
 
-from spark_control.errors import GatewayError, InvalidRequest, NotFound, TimedOut, Unavailable
+from spark_control.errors import GatewayError, InvalidRequest, NotFound, TimedOut, Unavailable, UpstreamError
 from spark_control.settings import ModelsSettings
 from spark_control.upstreams.base import ChatDialect, SpeechDialect, TranscriptionDialect, Voice
 from spark_control.upstreams.casting import Cast, Speaker, cast
-from spark_control.upstreams.client import Upstream
+from spark_control.upstreams.client import NOT_UNDERSTOOD, Upstream
 from spark_control.upstreams.fingerprints import flavour_of
 from spark_control.upstreams.interview import interview
 from spark_control.upstreams.models import ChatModel, Model, ModelNames
@@ -225,6 +225,10 @@ class Catalog:
                 async with asyncio.timeout(_LIST_SECONDS):
                     body = await upstream.fetch(dialect.models_request, _LIST_BYTES)
             models: tuple[str, ...] = dialect.read_models(body)
+        except UpstreamError as exc:
+            if exc.code != NOT_UNDERSTOOD or self._names.task_of(upstream.name) == "chat":
+                raise
+            return ()  # it speaks, or listens, and lists nothing
         except (ValueError, RecursionError):
             raise upstream.garbage() from None
         return models

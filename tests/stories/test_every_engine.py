@@ -14,11 +14,11 @@ from spark_control.server import create_app
 from spark_control.settings import Settings
 from tests.conftest import IMPATIENT, engines
 from tests.fakes.faults import CutOff, Fault
-from tests.fakes.openai_audio import OPENAI_AUDIO, OPENAI_VOICES
+from tests.fakes.openai_audio import OPENAI_AUDIO, OPENAI_VOICES, FakeStranger
 from tests.fakes.parakeet import words_of
 from tests.fakes.parakeets import PARAKEETS
 from tests.fakes.qwen3 import QWEN3, SPEAKERS
-from tests.fakes.server import samples_said
+from tests.fakes.server import Page, samples_said
 from tests.live import eventually, serving
 from tests.sounds import seconds, wav
 from tests.stories.sound import played
@@ -111,6 +111,13 @@ SPEAKING: Mapping[str, Server] = {
     "xr-ai": Server(OPENAI_AUDIO["xr-ai"], _OPENAI, "xr-ai", ("default",), "default", 22_050),
     "nemo-speech-cpp": Server(
         PARAKEETS["nemo-speech-cpp"], _OPENAI, "nemo-speech-cpp", ("Sofia", "Aria"), "sofia", 22_050
+    ),
+    "localai": Server(
+        OPENAI_AUDIO["localai"],
+        {**_OPENAI, "model": "voice-en-us-amy-low"},
+        "localai",
+        OPENAI_VOICES,
+        "alloy",
     ),
     "a stranger": Server(OPENAI_AUDIO[None], _OPENAI, None, OPENAI_VOICES, "alloy"),
 }
@@ -211,6 +218,29 @@ def test_a_wedged_speaker_is_an_honest_error_and_gets_nothing_more(speaking: Spe
     first, again = house.ejected(house.say)
 
     assert "CUDA" not in first.text + again.text
+
+
+def test_a_file_at_a_rate_of_its_own_is_played_at_that_rate() -> None:
+    for house in house_of(SPEAKING["localai"], old=True):
+        answer = house.say(response_format="pcm")
+
+        assert house.fake.native_rate == 16_000
+        assert len(answer.content) / 48_000 == pytest.approx(len(TEXT) / 14, abs=0.05)
+        eventually(house.is_well)
+
+
+class Silent(FakeStranger):
+    """It has no page at all."""
+
+    def pages(self) -> Mapping[str, Page]:
+        return {}
+
+
+def test_a_server_that_lists_no_models_speaks_and_listens_all_the_same() -> None:
+    for house in house_of(Server(Silent, _OPENAI, None)):
+        assert house.say(voice="nova").status_code == 200
+    for house in house_of(Server(Silent, _HEARS, None)):
+        assert house.hear().json() == {"text": WORDS}
 
 
 def test_a_voice_that_icantc0de1_cannot_speak_is_a_200_there_and_an_error_here() -> None:
