@@ -72,12 +72,16 @@ def add(
         made = Key.model_validate(known)
     except ValidationError as exc:
         fail(_sentence(exc.errors()[0]["loc"][0], exc.errors()[0]["msg"]))
+    file = _file(config)
     try:
-        _file(config).add(made)
+        file.add(made)
     except KeyFileError as exc:
         fail(str(exc))
     click.echo(f"The key of {name}, which is shown only now:", err=True)
     click.echo(text)
+    click.echo(f"It is for the gateway whose state folder is {file.path.parent}.", err=True)
+    if len(_read(file)) == 1:
+        click.echo("It is the first: from now on everybody needs one.", err=True)
 
 
 @key.command("list")
@@ -85,13 +89,18 @@ def add(
 @config_option
 def list_(config: Path | None, *, as_json: bool) -> None:
     """List the keys, without their texts."""
-    keys = _read(_file(config))
+    file = _file(config)
+    keys = _read(file)
     if as_json:
         click.echo(json.dumps([each.model_dump(exclude={"digest"}) for each in keys], indent=2))
         return
     for each in keys:
         click.echo(_line(each))
-    if not keys:
+    if keys:
+        return
+    if file.path.exists():
+        click.echo(f"There are no keys any more. {_only_this_machine(file)}", err=True)
+    else:
         click.echo(
             "There are no keys, so nobody needs one. `spark-control key add NAME` makes one.", err=True
         )
@@ -111,11 +120,14 @@ def revoke(name: str, config: Path | None) -> None:
         fail(str(exc))
     click.echo(f"The key of {name} opens nothing any more.")
     if not _read(file):
-        click.echo(
-            f"It was the last. Until there is another, only this machine itself gets in; to let everybody in "
-            f"again, stop the gateway and remove {file.path}.",
-            err=True,
-        )
+        click.echo(f"It was the last. {_only_this_machine(file)}", err=True)
+
+
+def _only_this_machine(file: KeyFile) -> str:
+    return (
+        "Until there is another nobody has the engines work; to let everybody in again, stop the gateway and "
+        f"remove {file.path}."
+    )
 
 
 def _file(config: Path | None) -> KeyFile:
@@ -148,5 +160,8 @@ def _line(each: Key) -> str:
 
 def _sentence(field: object, message: str) -> str:
     if field == "name":
-        return "a key's name is made of letters, digits, dots, - and _, and begins with a letter or digit"
+        return (
+            "a key's name is made of up to 64 letters, digits, blanks, dots, - and _, "
+            "and begins with a letter or digit"
+        )
     return f"{field}: {message.removeprefix('Value error, ')}"

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import structlog
-from limits import parse as parse_rate
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from spark_control.rates import rate_of
 
 log = structlog.get_logger()
 
@@ -29,17 +30,19 @@ _PREFIX = "sk-spark-"
 _SECRET_BYTES = 32
 _HINT = len(_PREFIX) + 4
 _FILE_BYTES = 4 * 1024 * 1024
+_END_OF_TIME = 253_402_300_799
+"""The last second of the year 9999, after which there are no dates."""
 _LOOK_EVERY = 1.0
 """Seconds: a key that is revoked opens nothing for longer than that."""
+
+_Stamp = tuple[int, ...] | None
+"""By which a file shows that it has changed; None if there is none."""
 
 Use = Literal["speech", "transcription", "chat"]
 
 
 def _is_a_rate(rate: str) -> str:
-    try:
-        parse_rate(rate)
-    except ValueError:
-        raise ValueError("a rate is a number for a time, such as 60/minute or 1000/day") from None
+    rate_of(rate)
     return rate
 
 
@@ -50,14 +53,14 @@ class KeyFileError(Exception):
 class Key(BaseModel):
     """What is known of a key. Its text is shown once, when it is made, and kept nowhere."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_. -]{0,62}[A-Za-z0-9_.-])?$")]
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256 of its text. That holds 256 random bits, so a slow hash would slow down nobody but the gateway."""
-    hint: str
+    hint: Annotated[str, Field(pattern=r"^[!-~…]{1,64}$")]
     """How it begins, by which its owner tells it from others."""
-    created: float
+    created: Annotated[float, Field(ge=0, le=_END_OF_TIME)]
     """Unix time."""
     admin: bool = False
     rate: Annotated[str, AfterValidator(_is_a_rate)] | None = None
@@ -96,15 +99,13 @@ class KeyFile:
     def read(self) -> tuple[Key, ...]:
         """All keys; none if there is no file. Raises KeyFileError."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with open(self.path, "rb", opener=_at_once) as file:
+                self._examine(os.fstat(file.fileno()).st_mode)
+                text = file.read(_FILE_BYTES + 1)
         except FileNotFoundError:
             return ()
         except OSError as exc:
             raise KeyFileError(f"{self.path} cannot be read: {exc.strerror}.") from None
-        with os.fdopen(descriptor, "rb") as file:
-            if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
-                raise KeyFileError(f"{self.path} is open to others; close it with: chmod 600 {self.path}")
-            text = file.read(_FILE_BYTES + 1)
         return self._understood(text)
 
     def add(self, key: Key) -> None:
@@ -124,6 +125,12 @@ class KeyFile:
                 known = ", ".join(each.name for each in keys) or "none"
                 raise KeyFileError(f"There is no key {name[:64]!r}; those that there are: {known}.")
             keys[:] = kept
+
+    def _examine(self, mode: int) -> None:
+        if not stat.S_ISREG(mode):
+            raise KeyFileError(f"{self.path} is no file.")
+        if stat.S_IMODE(mode) & 0o077:
+            raise KeyFileError(f"{self.path} is open to others; close it with: chmod 600 {self.path}")
 
     def _understood(self, text: bytes) -> tuple[Key, ...]:
         broken = KeyFileError(
@@ -145,7 +152,7 @@ class KeyFile:
         folder = self.path.parent
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._lock.open("a") as lock:
+            with open(self._lock, "a", opener=_for_its_owner) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 keys = list(self.read())
                 yield keys
@@ -155,14 +162,34 @@ class KeyFile:
 
     def _write(self, content: _File) -> None:
         fresh = self.path.with_name(f".{FILE}.{os.getpid()}")
-        descriptor = os.open(
-            fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(content.model_dump(), file, indent=1)
-            file.flush()
-            os.fsync(descriptor)
-        fresh.replace(self.path)
+        try:
+            with open(fresh, "w", opener=_for_its_owner) as file:
+                json.dump(content.model_dump(), file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+        finally:
+            fresh.unlink(missing_ok=True)
+        _settle(self.path.parent)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open what is there, and not what a link leads to; a pipe does not wait until somebody writes into it."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """Open it with nobody else being able to, from its first moment on."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _settle(folder: Path) -> None:
+    """Have what was renamed in it be so after a power cut too: a key that was revoked must not come back."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Keys:
@@ -173,9 +200,14 @@ class Keys:
         self._file = file
         self._clock = clock
         self._looked = clock()
-        self._seen = self._stamp()
+        self._seen = self._deplored = self._stamp()
         self._keys: Sequence[Key] = file.read() if file else ()
         self._required = self._seen is not None
+
+    @property
+    def kept(self) -> bool:
+        """Whether there can be any, as there cannot in a demonstration."""
+        return self._file is not None
 
     @property
     def any(self) -> bool:
@@ -206,23 +238,29 @@ class Keys:
         stamp = self._stamp()
         if stamp == self._seen:
             return
-        self._seen = stamp
-        if stamp is None:
-            log.warning(
-                "keys kept", reason=f"{self._file.path} has gone; the old keys hold until the next start"
-            )
-            return
-        self._required = True
+        self._required = self._required or stamp is not None
         try:
-            self._keys = self._file.read()
+            self._keys = self._read()
         except KeyFileError as exc:
-            log.warning("keys kept", reason=str(exc))
+            # The next look tries again: that too many files were open, say, passes.
+            if stamp != self._deplored:
+                log.warning("keys kept", reason=str(exc))
+            self._deplored = stamp
         else:
+            self._seen = self._deplored = stamp
             log.info("keys read", keys=len(self._keys))
 
-    def _stamp(self) -> tuple[int, ...] | None:
+    def _read(self) -> Sequence[Key]:
+        """What is in the file. Raises KeyFileError, also if there is none any more."""
+        assert self._file  # noqa: S101 (who has none does not look)
+        keys = self._file.read()
+        if self._stamp() is None:
+            raise KeyFileError(f"{self._file.path} has gone; the old keys hold until the next start.")
+        return keys
+
+    def _stamp(self) -> _Stamp:
         try:
-            found = self._file.path.stat() if self._file else None
+            found = self._file.path.lstat() if self._file else None
         except OSError:
             return None
         return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode) if found else None

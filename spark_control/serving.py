@@ -226,9 +226,10 @@ def too_public(settings: Settings, keys: Keys) -> str | None:
     """Why the gateway may not listen where the settings say; None if it may."""
     if settings.access.open or keys.any or settings.host == "localhost" or is_loopback(settings.host):
         return None
+    cure = "Make one with `spark-control key add NAME`, or set" if keys.kept else "Set"
     return (
         f"{settings.host} is open to the network, and there are no keys, so anybody there could use the engines. "
-        "Make one with `spark-control key add NAME`, or set access.open = true if that is what you want."
+        f"{cure} access.open = true if that is what you want."
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from spark_control.keys import Key, KeyFile, KeyFileError, Keys, digest_of, hint_of, new_text
 
@@ -59,16 +62,34 @@ def test_to_revoke_a_key_that_there_is_not_names_those_that_there_are(file):
         file.revoke("cellar")
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a b", "ü", "a\n", "a/b", "x" * 65, "\x1b[31m"])
+@pytest.mark.parametrize("name", ["", "-a", " a", "a ", "ü", "a\n", "a/b", "a\tb", "x" * 65, "\x1b[31m"])
 def test_a_name_with_strange_characters_is_refused(name):
     with pytest.raises(ValueError, match="name"):
         made(name)
 
 
-@pytest.mark.parametrize("rate", ["", "many", "60", "-1/minute", "1/fortnight"])
-def test_a_rate_that_is_none_is_refused(rate):
-    with pytest.raises(ValueError, match="rate"):
-        made("kitchen", rate=rate)
+@pytest.mark.parametrize("name", ["kitchen", "Mia phone", "a", "7-of_9.x", "x" * 64])
+def test_a_name_may_have_blanks_dots_and_dashes(name):
+    assert made(name).name == name
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rate": "often"},
+        {"patience": -1},
+        {"patience": float("nan")},
+        {"patience": float("inf")},
+        {"created": 1e300},
+        {"hint": "\x1b[31m"},
+        {"digest": "0" * 63},
+        {"uses": ["cooking"]},
+        {"more": 1},
+    ],
+)
+def test_what_a_key_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Key.model_validate({**made("kitchen").model_dump(), **wrong})
 
 
 @pytest.mark.parametrize(
@@ -113,6 +134,57 @@ def test_a_link_is_not_followed(file, tmp_path):
     file.path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(KeyFileError, match="cannot be read"):
         file.read()
+
+
+def test_what_is_no_file_is_refused_and_waits_for_nobody(file):
+    os.mkfifo(file.path, 0o600)
+    with pytest.raises(KeyFileError, match="is no file"):
+        file.read()
+    file.path.unlink()
+    file.path.mkdir()
+    with pytest.raises(KeyFileError, match="Is a directory"):
+        file.read()
+
+
+def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(file, monkeypatch):
+    file.add(made("kitchen"))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KeyFileError, match="No space left"):
+        file.add(made("cellar"))
+
+    assert [key.name for key in file.read()] == ["kitchen"]
+    assert sorted(each.name for each in file.path.parent.iterdir()) == ["keys.json", "keys.lock"]
+
+
+KEYS = st.builds(
+    Key,
+    name=st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_. -]{0,62}[A-Za-z0-9_.-])?", fullmatch=True),
+    digest=st.text().map(digest_of),
+    hint=st.just(hint_of(new_text())),
+    created=st.floats(0, 2e9),
+    admin=st.booleans(),
+    rate=st.none() | st.builds("{}/{}".format, st.integers(1, 100_000), st.sampled_from(["second", "day"])),
+    patience=st.none() | st.floats(0, 86_400),
+    uses=st.none() | st.lists(st.sampled_from(["speech", "transcription", "chat"])).map(tuple),
+    remembers=st.booleans(),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(KEYS, unique_by=lambda key: key.name, max_size=5))
+def test_whatever_is_written_is_read_again(tmp_path, keys):
+    file = KeyFile(tmp_path)
+    file.path.unlink(missing_ok=True)
+    for key in keys:
+        file.add(key)
+    assert file.read() == tuple(keys)
+    for key in keys[1:]:
+        file.revoke(key.name)
+    assert file.read() == tuple(keys[:1])
 
 
 def test_two_who_write_at_once_both_have_written(file):
@@ -161,6 +233,41 @@ def test_damage_to_the_file_lets_nobody_in_and_shuts_nobody_out(file, damage):
     assert keys.required
     assert keys.find("secret")
     assert keys.find("other") is None
+
+
+def test_what_could_not_be_read_is_tried_again_and_told_once(file, monkeypatch):
+    clock = Clock()
+    file.add(made("kitchen", "secret"))
+    keys = Keys(file, clock)
+    file.revoke("kitchen")
+    with monkeypatch.context() as trouble, capture_logs() as logs:
+
+        def too_many(path: str, flags: int) -> int:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        trouble.setattr("spark_control.keys._at_once", too_many)
+        for _ in range(5):
+            clock.now += 1.0
+            assert keys.required
+        assert keys.find("secret"), "what holds is what was read last"
+    clock.now += 1.0
+    assert keys.required
+    assert keys.find("secret") is None
+    assert [each["event"] for each in logs] == ["keys kept"]
+
+
+def test_a_file_that_comes_back_is_read_again(file, tmp_path):
+    clock = Clock()
+    file.add(made("kitchen", "secret"))
+    keys = Keys(file, clock)
+    file.path.rename(tmp_path / "away")
+    clock.now = 1.0
+    assert keys.required
+    file.add(made("cellar", "other"))
+    clock.now = 2.0
+    assert keys.required
+    assert keys.find("secret") is None
+    assert keys.find("other")
 
 
 def test_a_broken_file_that_appears_lets_nobody_in(file):

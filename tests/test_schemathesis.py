@@ -38,6 +38,11 @@ from tests.live import eventually, serving
 from tests.sounds import wav
 from tests.test_access import ELSEWHERE, KEY, guarded, made, with_key
 
+# The gateway, in its own thread of this process, may use that module while an example is drawn.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
+)
+
 INCIDENT = Incident(
     id="inc_0123456789ab",
     service="magpie",
@@ -105,8 +110,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store.close()
 
 
+DOCUMENT = document("test")
+OPERATIONS = [(path, verb) for path, verbs in DOCUMENT["paths"].items() for verb in verbs]
+
 described = schemathesis.openapi.from_dict(
-    document("test"),
+    DOCUMENT,
     config=schemathesis.Config.from_dict(
         {
             "seed": 1,
@@ -156,11 +164,9 @@ def test_every_answer_is_as_the_document_says(case, gateway):
 def test_who_may_not_is_told_so_as_the_document_says(tmp_path, upstreams, headers, statuses):
     met = set()
     with guarded(tmp_path, upstreams, made("kitchen", KEY, uses=("chat",), rate="1/minute")) as house:
-        for each in described.get_all_operations():
-            assert isinstance(each, Ok)
-            operation = each.ok()
-            names = {parameter.name: KNOWN[parameter.name] for parameter in operation.path_parameters}
-            case = operation.Case(path_parameters=names)
+        for path, verb in OPERATIONS:
+            names = {name: known for name, known in KNOWN.items() if f"{{{name}}}" in path}
+            case = described[path][verb].Case(path_parameters=names)
             answer = case.call(base_url=str(house.base_url), headers=headers)
             case.validate_response(answer, checks=CONFORMANCE)
             met.add(answer.status_code)
@@ -170,8 +176,8 @@ def test_who_may_not_is_told_so_as_the_document_says(tmp_path, upstreams, header
 
 def conforms(name: str) -> jsonschema_rs.Validator:
     """What validates by the schema of that name."""
-    schemas = document("test")["components"]
-    return jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", "components": schemas})
+    components = DOCUMENT["components"]
+    return jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", "components": components})
 
 
 def test_each_line_of_a_batch_is_as_the_document_says(gateway):

@@ -48,6 +48,13 @@ class Failure:
 
 _LATER = ("Retry-After", "X-Should-Retry")
 
+COUNTED = (
+    "X-RateLimit-Limit-Requests",
+    "X-RateLimit-Remaining-Requests",
+    "X-RateLimit-Reset-Requests",
+)
+"""What is told to a key that may ask only so often."""
+
 FAILURES: Mapping[int, Failure] = {
     400: Failure(
         "The request can never succeed as it is.",
@@ -139,12 +146,7 @@ FAILURES: Mapping[int, Failure] = {
             "queue_full": "More is waiting than can be done in good time.",
             "rate_limit_exceeded": "The key's own limit, too many wrong keys, or an engine that has enough to do.",
         },
-        headers=(
-            *_LATER,
-            "X-RateLimit-Limit-Requests",
-            "X-RateLimit-Remaining-Requests",
-            "X-RateLimit-Reset-Requests",
-        ),
+        headers=(*_LATER, *COUNTED),
     ),
     499: Failure(
         "The client left before its answer. Only the log has this one.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spark_control.api_description.failures import COUNTED
 from spark_control.api_description.operations import (
     EVENTS,
     JSON,
@@ -83,7 +84,9 @@ def _relayed(identity: str, summary: str, request: str, *, streams: bool = True)
             identity,
             summary,
             {
-                "200": answer("The engine's answer, byte for byte.", said, "X-Model", "X-Spark-Degraded"),
+                "200": answer(
+                    "The engine's answer, byte for byte.", said, "X-Model", "X-Spark-Degraded", *COUNTED
+                ),
                 **_REFUSED,
             },
             tag="language models",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spark_control.api_description.failures import COUNTED
 from spark_control.api_description.operations import (
     EVENTS,
     JSON,
@@ -112,7 +113,7 @@ SCHEMAS: Schemas = {
     ),
 }
 
-_SPOKEN = ("X-Model", "X-Voice", "X-Spark-Degraded", "X-Spark-Cache")
+_SPOKEN = ("X-Model", "X-Voice", "X-Spark-Degraded", "X-Spark-Cache", *COUNTED)
 _ASKED = [parameter("Patience"), parameter("Remembering")]
 _FAILS = (400, 403, 404, 413, 422, 499, 502, 503, 504)
 
@@ -162,6 +163,7 @@ PATHS: Paths = {
                 "200": answer(
                     "A line of JSON for each text as it finishes, with its sound or its own error.",
                     {"application/x-ndjson": the("SpeechBatchLine")},
+                    *COUNTED,
                 )
             },
             tag="audio",

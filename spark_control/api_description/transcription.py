@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spark_control.api_description.failures import COUNTED
 from spark_control.api_description.operations import (
     EVENTS,
     JSON,
@@ -123,6 +124,7 @@ PATHS: Paths = {
                     },
                     "X-Model",
                     "X-Spark-Degraded",
+                    *COUNTED,
                 )
             },
             tag="audio",
