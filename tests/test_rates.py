@@ -71,7 +71,7 @@ def test_who_has_none_left_is_told_when_there_is_one_again():
 def test_who_has_none_left_for_long_is_not_to_come_again_by_itself():
     rates = Rates()
     rates.count("kitchen", "1/day")
-    with pytest.raises(RateLimited, match="wait 8[0-9]{4} s") as refused:
+    with pytest.raises(RateLimited, match=r"wait 8[0-9]{4} s") as refused:
         rates.count("kitchen", "1/day")
 
     assert refused.value.retry_after == 60, "the openai SDKs differ above"

@@ -143,7 +143,7 @@ def test_the_command_line_shows_the_key_that_the_environment_has(house):
 
 def test_a_key_that_cannot_be_is_refused_in_a_sentence(house):
     for words, sentence in [
-        (("key", "add", "a/b"), "a key's name is made of letters"),
+        (("key", "add", "a/b"), "a key's name is made of up to 64 letters"),
         (("key", "add", "a", "--rate", "often"), "rate: a rate is a number for a time"),
         (("key", "revoke", "nobody"), "There is no key 'nobody'"),
     ]:
