@@ -162,10 +162,16 @@ async def _answer_http_error(request: Request, exc: Exception) -> JSONResponse:
     if exc.status_code == 404:
         return NotFound(f"There is nothing at {asked[:200]}. Did you mean {_meant(request)}?").response()
     if exc.status_code == 405:
-        allowed = (exc.headers or {}).get("Allow", "")
+        allowed = _verbs(request) or (exc.headers or {}).get("Allow", "")
         message = f"{asked[:200]} is not understood; use {allowed}."
         return MethodNotAllowed(message, headers={"allow": allowed}).response()
     return plain(exc.status_code, str(exc.detail)).response()
+
+
+def _verbs(request: Request) -> str:
+    """What may be done at an address without names in it: Starlette tells of the first route there alone."""
+    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    return ", ".join(map(str.upper, paths.get(request.url.path, ())))
 
 
 _ENDPOINTS = "/v1/audio/speech, /v1/audio/transcriptions or /v1/chat/completions"

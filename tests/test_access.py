@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
 
-from spark_control.access import bearer
+from spark_control.access import Access, bearer
+from spark_control.caller import caller_of
 from spark_control.errors import Unauthenticated
 from spark_control.keys import Key, KeyFile, Keys, digest_of, hint_of
 from spark_control.server import create_app
-from spark_control.settings import Settings
+from spark_control.serving import too_public
+from spark_control.settings import AccessSettings, Settings
 from tests.live import serving
 
 KEY, ADMIN = "sk-spark-of-the-kitchen", "sk-spark-of-the-owner"
@@ -178,6 +183,23 @@ def test_an_open_gateway_lets_everybody_in_but_to_change_things(tmp_path, upstre
         assert house.post(path, json={"on": False}, headers=with_key(ADMIN, **ELSEWHERE)).status_code == 200
 
 
+def test_whatever_changes_something_is_judged_once_more(tmp_path, upstreams, magpie, parakeet):
+    """An open gateway lets everybody pass as far as the route, so each route has to look."""
+    with guarded(tmp_path, upstreams, access={"open": True}) as house:
+        paths = house.get("/openapi.json").json()["paths"]
+        writing = [
+            (verb, path)
+            for path, verbs in paths.items()
+            for verb in verbs
+            if path.startswith("/api/") and verb != "get"
+        ]
+        assert len(writing) >= 6
+        for verb, path in writing:
+            for headers in (ELSEWHERE, with_key(**ELSEWHERE)):
+                answer = house.request(verb, path.replace("{name}", "magpie"), headers=headers)
+                assert code(answer) == (403, "local_only"), path
+
+
 def test_who_shows_wrong_keys_again_and_again_is_told_to_wait_and_keeps_nobody_out(house):
     statuses = [house.get("/api/status", headers=with_key("sk-invented")).status_code for _ in range(8)]
 
@@ -206,3 +228,57 @@ def test_an_empty_key_is_none(value):
 def test_two_headers_are_refused():
     with pytest.raises(Unauthenticated):
         bearer(Headers(raw=[(b"authorization", b"Bearer a"), (b"authorization", b"Bearer a")]))
+
+
+PUBLIC = [
+    "0.0.0.0",  # noqa: S104 (what is to be refused)
+    "::",
+    "192.0.2.7",
+    "spark.local",
+    "localhost.evil.example",
+    "127.1",
+    "::ffff:10.0.0.9",
+]
+
+
+@pytest.mark.parametrize("host", PUBLIC)
+def test_in_public_it_takes_a_key_or_that_it_is_meant(tmp_path, host):
+    none = Keys(KeyFile(tmp_path), lambda: 0.0)
+    reason = too_public(Settings(host=host), none)
+    assert reason
+    assert "`spark-control key add NAME`" in reason
+    assert "key add" not in (too_public(Settings(host=host), Keys(None, lambda: 0.0)) or "key add")
+    assert too_public(Settings(host=host, access={"open": True}), none) is None
+
+    KeyFile(tmp_path).add(made("kitchen", KEY))
+    assert too_public(Settings(host=host), Keys(KeyFile(tmp_path), lambda: 0.0)) is None
+    KeyFile(tmp_path).revoke("kitchen")
+    assert too_public(Settings(host=host), Keys(KeyFile(tmp_path), lambda: 0.0))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "::ffff:127.0.0.1"])
+def test_on_loopback_it_takes_neither(host):
+    assert too_public(Settings(host=host), Keys(None, lambda: 0.0)) is None
+
+
+def test_a_hundred_thousand_addresses_leave_nothing_behind():
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        assert caller_of(scope).name.startswith("address:10.")
+
+    async def nothing(*_: Any) -> Any:
+        return None
+
+    access = Access(route, Keys(None, lambda: 0.0), AccessSettings())
+
+    async def ask(numbers: range) -> None:
+        for number in numbers:
+            client = (f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1)
+            scope = {"type": "http", "method": "POST", "path": "/v1/audio/speech", "headers": []}
+            await access({**scope, "client": client}, nothing, nothing)
+
+    asyncio.run(ask(range(5_000)))
+    tracemalloc.start()
+    asyncio.run(ask(range(5_000, 105_000)))
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert grown < 2_000_000, "what is remembered is of a few thousand"

@@ -1,3 +1,5 @@
+"""The OpenAPI document: all of the routes, all of the errors, and nothing that is not there."""
+
 from __future__ import annotations
 
 import re

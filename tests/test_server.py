@@ -46,6 +46,8 @@ def test_a_slip_of_the_pen_is_told_its_right_spelling(gateway):
         ("GET", "/v1/audio/speech", "POST"),
         ("DELETE", "/v1/models", "GET"),
         ("POST", "/v1/audio/voices", "GET"),
+        ("POST", "/v1/audio/voices/nova", "GET"),
+        ("POST", "/api/speech-cache", "GET, DELETE"),
     ],
 )
 def test_a_wrong_verb_is_a_405_that_names_the_right_one(gateway, method, path, allowed):

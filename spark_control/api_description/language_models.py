@@ -76,7 +76,7 @@ _REFUSED = dict.fromkeys(("400", "413", "422", "4XX"), REFUSED_BY_ENGINE)
 
 
 def _relayed(identity: str, summary: str, request: str, *, streams: bool = True) -> dict[str, Json]:
-    said: dict[str, Schema] = {JSON: the("EngineAnswer")}
+    said: dict[str, Schema] = {JSON: the("EngineAnswer"), "application/x-ndjson": {}, "text/plain": text()}
     if streams:
         said[EVENTS] = event(the("EngineAnswer"), named=True, ends_with="[DONE]")
     return {

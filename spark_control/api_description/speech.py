@@ -32,7 +32,7 @@ from spark_control.api_description.shapes import (
 )
 from spark_control.audio.formats import SPOKEN
 
-_VOICE = either(text(), thing("", {"id": text()}))
+_VOICE = either(text(), thing("", {"id": maybe(text())}, optional=("id",)))
 _FORMAT = one_of(list(SPOKEN), "The container of the sound; mp3 unless given.", examples=["wav"])
 _HOW: dict[str, Schema] = {
     "model": maybe(text("Any name will do, unless the owner wants names to be right.", examples=["tts-1"])),

@@ -71,7 +71,7 @@ SCHEMAS: Schemas = {
         },
         optional=tuple(_BESIDES),
     ),
-    "Transcription": thing("`json`.", {"text": text("What was said.")}),
+    "Transcription": thing("`json`.", {"text": text("What was said.")}, additionalProperties=False),
     "VerboseTranscription": thing(
         "`verbose_json`.",
         {

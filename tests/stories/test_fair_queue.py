@@ -17,8 +17,8 @@ from tests.fakes.supervised import Execution
 from tests.wedges import Doing, Request, Speaking, Transcribing, household, upstreams_of
 
 CLIENTS, GREEDY, AT_ONCE = 64, 4, 4
-TAKES = 0.02
-SECONDS = 6.0
+TAKES = 0.06
+SECONDS = 8.0
 EACH_OF_THE_GREEDY = 16
 """Requests that a greedy client has under way at any time; the others have one."""
 

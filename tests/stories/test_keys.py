@@ -87,6 +87,9 @@ def test_keys_are_made_used_limited_and_revoked_while_the_gateway_runs(house):
         spoken(stranger)
     assert refused.value.code == "invalid_api_key"
     assert refused.value.request_id
+    with house.client("sk-invented") as stranger, pytest.raises(openai.AuthenticationError):
+        # The answer comes while the file is still being sent, and is not lost for that.
+        stranger.audio.transcriptions.create(model="whisper-1", file=("a.wav", CLIP + bytes(30_000_000)))
 
     with house.client(kitchen) as client:
         assert spoken(client)
@@ -141,24 +144,12 @@ def test_the_command_line_shows_the_key_that_the_environment_has(house):
     assert (house.folder / "a.wav").read_bytes()[:4] == b"RIFF"
 
 
-def test_a_key_that_cannot_be_is_refused_in_a_sentence(house):
-    for words, sentence in [
-        (("key", "add", "a/b"), "a key's name is made of up to 64 letters"),
-        (("key", "add", "a", "--rate", "often"), "rate: a rate is a number for a time"),
-        (("key", "revoke", "nobody"), "There is no key 'nobody'"),
-    ]:
-        ended = house.run(*words, check=False)
-        assert (ended.returncode, sentence in ended.stderr) == (1, True), ended.stderr
-    assert "There are no keys, so nobody needs one." in house.run("key", "list").stderr
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "spark.local"])  # noqa: S104
-def test_the_gateway_does_not_start_in_public_without_keys(tmp_path, upstreams, host):
+def test_the_gateway_does_not_start_in_public_without_keys(tmp_path, upstreams):
     house = House(tmp_path, upstreams)
-    ended = house.run("serve", "--host", host, check=False)
+    ended = house.run("serve", "--host", "0.0.0.0", check=False)  # noqa: S104 (what is to be refused)
 
     assert ended.returncode == 1
-    assert f"{host} is open to the network, and there are no keys" in ended.stderr
+    assert "0.0.0.0 is open to the network, and there are no keys" in ended.stderr
     assert "spark-control key add NAME" in ended.stderr
 
 
