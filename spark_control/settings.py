@@ -53,7 +53,7 @@ _NIM_GRACE = 600.0
 
 
 def _is_a_service_address(url: HttpUrl) -> HttpUrl:
-    if (url.path not in (None, "", "/")) or url.query or url.fragment or url.username:
+    if (url.path not in (None, "", "/")) or url.query or url.fragment or url.username or url.password:
         raise ValueError("give the service's address alone, such as http://spark-1:9000, without a path")
     return url
 

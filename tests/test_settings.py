@@ -124,6 +124,7 @@ def test_keys_are_not_shown_when_settings_are_printed():
             "upstreams.m.url: URL scheme should be 'http' or 'https'",
         ),
         ("[upstreams.m]\nkind = 'magpie'\nurl = 'http://a:1/v1'", "the service's address alone"),
+        ("[upstreams.m]\nkind = 'magpie'\nurl = 'http://:secret@a:1'", "the service's address alone"),
         ("[upstreams.'a b']\nkind = 'magpie'\nurl = 'http://a:1'", "letters, digits, - and _"),
         ("port = 70000", "port: Input should be less than or equal to 65535"),
         ("port = 'many'", "port: Input should be a valid integer"),
