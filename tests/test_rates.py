@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,11 +61,13 @@ def test_every_request_is_told_how_many_are_left():
 
 def test_who_has_none_left_is_told_when_there_is_one_again():
     rates = Rates()
+    began = time.time()
     rates.count("kitchen", "1/30second")
     with pytest.raises(RateLimited) as refused:
         rates.count("kitchen", "1/30second")
 
     assert refused.value.retry_after in (29, 30)
+    assert time.time() + refused.value.retry_after >= began + 30, "and not a moment before"
     assert refused.value.headers["x-ratelimit-reset-requests"] == f"{refused.value.retry_after}s"
     assert "x-should-retry" not in refused.value.headers
 

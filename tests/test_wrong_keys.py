@@ -98,6 +98,7 @@ def test_a_hundred_thousand_addresses_are_not_remembered(wrong_keys):
         wrong_keys.add(f"2001:db8:{number:x}::/64")
 
     assert len(wrong_keys) <= 4096
+    assert wrong_keys.add("2001:db8:1869f::/64") == 2, "the latest are"
 
 
 def test_a_crowd_of_wrong_keys_does_not_fill_the_house_with_sleepers(time):
