@@ -172,6 +172,7 @@ async def _first_event(thinker: Upstream[ChatDialect], answer: Answer) -> None:
 
 def _failure(thinker: Upstream[ChatDialect], error: bytes) -> GatewayError:
     """What an error among the events means: the same as if it had come by its status."""
+    error = thinker.without_key(error)
     status = status_of(error)
     if status < 500:
         return thinker.dialect.refusal(status, {}, error)

@@ -22,6 +22,7 @@ from starlette.types import Message
 from spark_control.keys import Key, KeyFile, Keys
 from spark_control.server import create_app
 from spark_control.settings import Settings
+from tests.fakes.faults import Fault
 from tests.fakes.llm import FakeVLLM
 from tests.fakes.magpie import FakeMagpie
 from tests.fakes.parakeet import FakeParakeet
@@ -460,3 +461,29 @@ def test_an_engine_s_key_never_leaves(tmp_path, upstreams, magpie, parakeet, cap
     written = capfd.readouterr()
     assert secret not in written.out + written.err
     assert KEY not in written.out + written.err
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, b'{"detail": "Incorrect API key provided sk-of-the-engine-itself"}'),
+        (401, b'{"detail": "sk-of-the-engine-itself is none of mine"}'),
+        (422, b'{"detail": "sk-of-the-engine-itself"}'),
+        (500, b"Traceback: authorization sk-of-the-engine-itself CUDA error"),
+    ],
+)
+def test_an_engine_that_repeats_its_key_does_not_give_it_away(
+    tmp_path, upstreams, magpie, parakeet, capfd, status, said
+):
+    secret = "sk-of-the-engine-itself"  # noqa: S105 (it is what must not be seen)
+    known: dict[str, Any] = {name: {**settings, "api_key": secret} for name, settings in upstreams.items()}
+    impatient = {"deep_health": {"patience": 0, "patience_for": []}}
+    with guarded(tmp_path, known, made("kitchen", KEY), **impatient) as client:
+        client.post("/v1/audio/speech", json={"input": "Hello"}, headers=with_key())
+        assert magpie.headers[0]["authorization"] == f"Bearer {secret}"
+        magpie.fault = Fault(status=status, body=said)
+        answers = [client.post("/v1/audio/speech", json={"input": "Hello"}, headers=with_key())]
+        answers += [client.get(path) for path in ("/api/status", "/api/incidents")]
+        answers += [client.get(f"/api/incidents/{each['id']}") for each in answers[-1].json()["incidents"]]
+    written = capfd.readouterr()
+    assert secret not in "".join(answer.text for answer in answers) + written.out + written.err

@@ -148,6 +148,7 @@ class Upstream(Generic[DialectT]):
         self.accepts = frozenset(accepts)
         self._probe_when = probe_when
         self._client = client
+        self._key = api_key.encode() if api_key else None
         self._bearer = f"Bearer {api_key}" if api_key else None
         self._timeout = httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT).as_dict()
         self._attempts = stop_after_attempt(connect_attempts)
@@ -212,7 +213,7 @@ class Upstream(Generic[DialectT]):
                     body = await answer.begin(_REFUSAL_BYTES)
             finally:
                 await answer.aclose()
-            raise _refused(self.dialect, response, body)
+            raise _refused(self.dialect, response, self.without_key(body))
         return answer
 
     async def fetch(self, build: Callable[[], httpx.Request], most: int) -> bytes:
@@ -251,6 +252,10 @@ class Upstream(Generic[DialectT]):
         """The error for an answer that is not what the engine's kind answers."""
         message = f"The {self.dialect.title} engine gave an answer that makes no sense."
         return UpstreamError(message, code="upstream_garbage").seen(Evidence(How.IMPOSSIBLE))
+
+    def without_key(self, said: bytes) -> bytes:
+        """What the engine said of a failure, without the gateway's own key, which some repeat."""
+        return said.replace(self._key, b"...") if self._key else said
 
     async def _keep_trying(
         self, build: Callable[[], httpx.Request], first: Unreachable, began: float
