@@ -37,6 +37,13 @@ def under_docker() -> Iterator[Place]:
         yield Container(docker)
 
 
+def serves(engine: str) -> bool:
+    try:
+        return httpx.get(f"{engine}/health").is_success
+    except httpx.TransportError:
+        return False
+
+
 def heard(url: str) -> tuple[int, str]:
     """What a client is told that the clip says."""
     answer = httpx.post(f"{url}/v1/audio/transcriptions", files={"file": ("a.wav", CLIP)}, timeout=90)
@@ -62,6 +69,7 @@ def test_a_wedge_under_load_is_one_restart_and_costs_nobody_a_request(
     found: Callable[[], AbstractContextManager[Place]],
 ) -> None:
     with found() as place:
+        eventually(lambda: serves(place.url), within=30)  # or its start is an incident of its own
         upstream = {"kind": "parakeet", "url": place.url, "restart": place.restart}
         with serving(create_app(Settings(upstreams={"parakeet": upstream}))) as url:
             eventually(lambda: upstreams_of(url)[0]["state"] == "healthy", within=30)

@@ -39,9 +39,7 @@ async def run(argv: Sequence[str], within: float, environ: Mapping[str, str] | N
 
     What a program leaves running when it succeeds is left alone: it may be the engine.
     """
-    # asyncio's own pipes would be waited for until all that was left behind has closed them.
-    read_end, write_end = os.pipe()
-    async with _heard(read_end) as output:
+    async with _heard() as (output, write_end):
         process = await _start(argv, write_end, environ)
         status = await _status(process, argv, within)
         await asyncio.wait([output.ended], timeout=_REST_OF_OUTPUT)
@@ -63,20 +61,28 @@ class _Output(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def _heard(read_end: int) -> AsyncIterator[_Output]:
+async def _heard() -> AsyncIterator[tuple[_Output, int]]:
+    """What is said into the descriptor that comes with it, which whoever gets it closes."""
+    # asyncio's own pipes would be waited for until all that was left behind has closed them.
+    read_end, write_end = os.pipe()
     pipe = os.fdopen(read_end, "rb", buffering=0)
-    transport, output = await asyncio.get_running_loop().connect_read_pipe(_Output, pipe)
+    connecting = asyncio.ensure_future(asyncio.get_running_loop().connect_read_pipe(_Output, pipe))
     try:
-        yield output
-    finally:
-        transport.close()
+        _, output = await asyncio.shield(connecting)
+    except BaseException:
+        os.close(write_end)
+        raise
+    else:
+        yield output, write_end
+    finally:  # uvloop leaves the pipe open if it is cancelled while it connects
+        (await connecting)[0].close()
 
 
 async def _start(
     argv: Sequence[str], output: int, environ: Mapping[str, str] | None
 ) -> asyncio.subprocess.Process:
-    try:
-        return await asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
@@ -84,6 +90,13 @@ async def _start(
             start_new_session=True,
             env=environ,
         )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:  # it may run already, and then nobody else could end it
+        with contextlib.suppress(OSError):
+            await _end(await starting)
+        raise
     except FileNotFoundError:
         raise RestartFailed(f"there is no program {_name(argv)} on this machine") from None
     except OSError as exc:

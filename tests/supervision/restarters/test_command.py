@@ -142,6 +142,24 @@ def test_one_that_is_cancelled_is_ended_with_all_that_it_started(tmp_path, run):
 
 
 @both_loops
+def test_one_that_is_cancelled_while_it_is_started_is_ended_too(tmp_path, run):
+    pids = tmp_path / "pids"
+
+    async def cancel(turns: int):
+        running = asyncio.create_task(restarter(*sh(f"echo $$ >>{pids}; exec sleep 600")).restart())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    for turns in range(6):
+        run(cancel(turns))
+
+    assert not any(lives(pid) for pid in pids_in(pids))
+
+
+@both_loops
 def test_what_a_successful_command_left_running_goes_on(tmp_path, run):
     """A restart by a script of three lines leaves the engine behind, with the output that it inherited."""
     pid = tmp_path / "pid"
