@@ -438,9 +438,11 @@ def test_many_readers_hear_the_same(gateway_with):
             client = open_.enter_context(httpx.Client(base_url=gateway.base_url, timeout=20))
             readers.append(open_.enter_context(contextlib.closing(told(client))))
         assert {next(reader)[0] for reader in readers} == {"status"}
-        threading.Thread(
+        posting = threading.Thread(
             target=gateway.post, args=("/api/upstreams/magpie/maintenance",), kwargs={"json": {"on": True}}
-        ).start()
+        )
+        posting.start()
+        open_.callback(posting.join)
         for reader in readers:
             assert any(event["what"] == "maintenance on" for _, event in reader)
 
