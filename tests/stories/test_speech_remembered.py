@@ -181,7 +181,8 @@ def test_another_model_speaks_anew_and_the_old_one_helps_out_while_it_is_away(tm
         magpie.fault = Fault(503, b"loading")
         while_away = speak(home)
         magpie.fault = None
-        home.post("/api/upstreams/magpie/probe")
+        # The first may join the probe that the failure has begun.
+        eventually(lambda: home.post("/api/upstreams/magpie/probe").json()["state"] == "healthy")
         assert [told(speak(home)) for _ in range(2)] == [(200, "miss"), (200, "hit")]
         assert home.get("/api/speech-cache").json()["entries"] == 1
 
