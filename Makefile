@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 IN := .venv/bin
-PACKAGES := dbus docker.io ffmpeg libsox-fmt-all nginx-light nodejs npm openssh-server polkitd sox systemd wrk
+PACKAGES := chromium dbus docker.io ffmpeg libsox-fmt-all nginx-light nodejs npm openssh-server polkitd sox systemd wrk
 
 .PHONY: help
 help: ## List these commands
@@ -28,11 +28,15 @@ check: .venv/installed-dev ## Format, lint, types, import floors
 
 .PHONY: test
 test: .venv/installed-dev .venv/node/installed ## All tests
-	$(IN)/python -m pytest
+	$(IN)/python -m pytest -n 3 --dist worksteal
 
 .PHONY: bench
 bench: .venv/installed-dev ## The gateway beside its peers; a few minutes
 	$(IN)/python -m bench.relay
+
+.PHONY: screenshots
+screenshots: .venv/installed-dev ## Pictures of the page in ./screenshots, to look at
+	$(IN)/python -m tests.real.screenshots screenshots
 
 .PHONY: docs
 docs: .venv/installed-dev ## Write docs/settings.md anew
@@ -45,6 +49,7 @@ system-packages: ## What the tests with real parts need (Debian, Ubuntu; as root
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
 	command -v node >/dev/null && missing=$${missing/ nodejs/}; \
 	command -v npm >/dev/null && missing=$${missing/ npm/}; \
+	command -v chromium-browser google-chrome >/dev/null && missing=$${missing/ chromium/}; \
 	command -v dockerd >/dev/null && missing=$${missing/ docker.io/}; \
 	[ -z "$$missing" ] || { $$sudo apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; }

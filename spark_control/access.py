@@ -10,23 +10,40 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 
 from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spark_control.caller import Caller, introduce
 from spark_control.cross_origin import CrossOrigin, RawHeaders
 from spark_control.errors import Forbidden, GatewayError, Unauthenticated
 from spark_control.keys import Key, Keys
-from spark_control.local_only import stranger
+from spark_control.local_only import from_elsewhere, stranger
 from spark_control.purposes import DOES_WORK, Purpose, purpose_of
 from spark_control.rates import Rates
+from spark_control.sessions import Sessions, shown_cookie
 from spark_control.settings import AccessSettings
 from spark_control.wrong_keys import WrongKeys, source_of
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr](?:[ \t]+(.*))?")
 _POLICY_VIOLATION = 1008
+_LOGIN_FIRST = HTMLResponse(
+    '<!DOCTYPE html><html lang="en"><title>Spark Control</title>'
+    '<meta http-equiv="refresh" content="0; url=/login?next=/"><a href="/login?next=/">Log in</a></html>',
+    401,
+    {
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+        "referrer-policy": "same-origin",
+        "www-authenticate": "Bearer",
+    },
+)
+"""What leads a person from `/` to where a key can be typed.
+
+No redirect: who has followed a link from another site would be sent on without the cookie, which is `SameSite=Strict`.
+This page is the gateway's own, so what it asks for comes with it.
+"""
 
 
 def bearer(headers: Headers) -> str | None:
@@ -51,13 +68,15 @@ class Access:
         app: ASGIApp,
         keys: Keys,
         settings: AccessSettings,
-        clock: Callable[[], float] = time.monotonic,
+        sessions: Sessions | None = None,
+        wrong_keys: WrongKeys | None = None,
     ) -> None:
         self._app = app
         self._keys = keys
         self._open = settings.open
         self._pages = CrossOrigin(settings.cors_origins)
-        self._wrong_keys = WrongKeys(clock)
+        self._sessions = sessions
+        self._wrong_keys = WrongKeys(time.monotonic) if wrong_keys is None else wrong_keys
         self._rates = Rates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +93,8 @@ class Access:
             if app is None:
                 await self._let_in(scope, headers, told)
                 app = self._app
+        except Unauthenticated as exc:
+            app = _LOGIN_FIRST if _looks_at_the_page(scope, headers) else exc.response()
         except GatewayError as exc:
             app = exc.response()
         await app(scope, receive, _adding(told, send) if told else send)
@@ -95,27 +116,49 @@ class Access:
         """Introduce who asks. Raises the GatewayError that it gets instead."""
         source = source_of(scope["client"][0] if scope.get("client") else "")
         if not self._keys.required:
-            introduce(scope, Caller(f"address:{source}"))
+            introduce(scope, Caller(f"address:{source}", holds=self._nobody_needs_one))
             return
         purpose = purpose_of(scope["method"], scope["path"])
-        key = await self._key(headers, source, purpose)
+        shown = bearer(headers)
+        key = await self._key(shown, source, purpose) if shown else self._logged_in(scope, headers, purpose)
         if key is None:
             if not self._may_without(purpose, scope, headers):
                 raise Unauthenticated("This needs a key: send it as `Authorization: Bearer …`.")
-            introduce(scope, Caller(f"address:{source}"))
+            introduce(scope, Caller(f"address:{source}", may_log_in=True, needs_key=not self._open))
             return
-        introduce(scope, Caller(f"key:{key.name}", key.name, key.admin, key.patience, key.remembers))
+        introduce(scope, self._caller(key, by_cookie=shown is None))
         if purpose in DOES_WORK:
             _refuse_other_uses(key, purpose)
             if key.rate:
                 left = self._rates.count(key.name, key.rate)
                 told += [(name.encode(), value.encode()) for name, value in left.items()]
 
-    async def _key(self, headers: Headers, source: str, purpose: Purpose) -> Key | None:
+    def _nobody_needs_one(self) -> bool:
+        return not self._keys.required
+
+    def _caller(self, key: Key, *, by_cookie: bool) -> Caller:
+        return Caller(
+            f"key:{key.name}",
+            key.name,
+            key.admin,
+            key.patience,
+            key.remembers,
+            by_cookie=by_cookie,
+            holds=lambda: self._keys.named(key.name) == key,
+        )
+
+    def _logged_in(self, scope: Scope, headers: Headers, purpose: Purpose) -> Key | None:
+        """The key that this browser has logged in with, if the gateway's own page asks: on others' it has none."""
+        cookie = shown_cookie(headers)
+        looks = scope["method"] in ("GET", "HEAD") and purpose not in DOES_WORK
+        if cookie is None or self._sessions is None or from_elsewhere(headers, looks=looks):
+            return None
+        return self._sessions.find(cookie)
+
+    async def _key(self, shown: str, source: str, purpose: Purpose) -> Key | None:
         """The key that is shown. Raises Unauthenticated for a wrong one, except where none is needed."""
-        shown = bearer(headers)
-        key = self._keys.find(shown) if shown else None
-        if key or shown is None or self._open or purpose is Purpose.OPEN:
+        key = self._keys.find(shown)
+        if key or self._open or purpose is Purpose.OPEN:
             return key
         await self._wrong_keys.slow_down(source)
         raise Unauthenticated("This key opens nothing here; `spark-control key list` shows those that do.")
@@ -126,6 +169,10 @@ class Access:
             return True
         host = scope["client"][0] if scope.get("client") else ""
         return purpose not in DOES_WORK and stranger(host, headers, scope.get("http_version", "")) is None
+
+
+def _looks_at_the_page(scope: Scope, headers: Headers) -> bool:
+    return scope["method"] == "GET" and scope["path"] == "/" and "text/html" in headers.get("accept", "")
 
 
 def _refuse_other_uses(key: Key, purpose: Purpose) -> None:

@@ -57,7 +57,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         """Speak: sound as it is made, or events of it with `stream_format: "sse"`."""
         speaking = spoken()
         body = read_speech_body(await whole(request, _JSON_BYTES))
-        asked = speaking.errand(request.headers, caller_of(request.scope))
+        asked = speaking.errand(request)
         async with leaving_cancels(request.receive):
             sound = await speaking.start(body, asked, use=_use(request))
         if body.stream_format == "sse":
@@ -70,7 +70,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         """The same in JSON: `{audio, format, sample_rate, duration_ms}`."""
         speaking = spoken()
         body = read_speech_body(await whole(request, _JSON_BYTES))
-        asked = speaking.errand(request.headers, caller_of(request.scope))
+        asked = speaking.errand(request)
         async with leaving_cancels(request.receive):
             answer = Base64Json(await speaking.start(body, asked, use=_use(request)))
         return Relay(answer, answer.headers)
@@ -80,7 +80,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         """Several texts; a line of JSON for each as it finishes, with its sound or its own error."""
         speaking = spoken()
         batch = read_batch(await whole(request, _JSON_BYTES))
-        errand = partial(speaking.errand, request.headers, caller_of(request.scope))
+        errand = partial(speaking.errand, request)
         errand()  # what is wrong with a header is told at once, and not in each line
         lines = BatchLines(
             batch.items(),
@@ -101,7 +101,7 @@ def _route_speech(router: APIRouter, catalog: Catalog, speaking: Speaking | None
         voice, _ = catalog.listed_voice(voice_id)
         sample = speaking.sample(voice)
         body = read_fields({"input": sample, "voice": voice_id, "response_format": response_format})
-        asked = speaking.errand(request.headers, caller_of(request.scope))
+        asked = speaking.errand(request)
         async with leaving_cancels(request.receive):
             sound = await speaking.start(body, asked, use=_use(request))
         return Relay(sound, sound.headers)
@@ -116,7 +116,7 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
         """Transcribe an upload: json, text, srt, vtt, verbose_json, or events with `stream`."""
         if hearing is None:
             raise NotConfigured("No speech-to-text engine is configured on this gateway.")
-        asked = hearing.errand(request.headers, caller_of(request.scope))
+        asked = hearing.errand(request)
         with ExitStack() as held:
             upload = Upload(uploads.spool_bytes, uploads.max_bytes)
             held.callback(upload.close)
@@ -128,6 +128,7 @@ def _route_transcriptions(router: APIRouter, hearing: Hearing | None, uploads: U
                     told = TranscriptEvents(hearing, prepared, wanted, asked, held.pop_all())
                     return await _event_stream(told, asked)
                 transcript = await hearing.transcript(prepared, wanted, asked)
+        asked.trip.content("transcript", transcript.text)
         answer = written(transcript, wanted)
         if isinstance(answer, str):
             return Response(answer, media_type=MEDIA_TYPES[wanted.format], headers=asked.headers)

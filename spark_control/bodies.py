@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import ClientDisconnect, Request
 
 from spark_control.errors import ClientGone, TooLarge
+from spark_control.trip import trip_of
 from spark_control.uploads import megabytes
 
 
@@ -23,10 +24,11 @@ async def arriving(request: Request, most: int, code: str) -> AsyncIterator[byte
     declared = request.headers.get("content-length", "")
     came = int(declared) if declared.isdigit() else 0
     if came <= most:
-        came = 0
+        came, trip = 0, trip_of(request.scope)
         try:
             async for piece in request.stream():
                 came += len(piece)
+                trip.bytes_in = came
                 if came > most:
                     break
                 yield piece

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.types import Scope
@@ -22,6 +23,14 @@ class Caller:
     """Seconds it may be held, if its key says so."""
     remembers: bool = True
     """Whether speech may be kept and reused for it."""
+    by_cookie: bool = False
+    """Whether it is a browser that has logged in: that shows its cookie whichever page asks."""
+    may_log_in: bool = False
+    """Whether it has shown no key, and there are some."""
+    needs_key: bool = False
+    """Whether it has to, before an engine works for it."""
+    holds: Callable[[], bool] = lambda: True
+    """Whether what let it in does so still, such as its key: what goes on without end has to ask again."""
 
 
 NOBODY = Caller("")

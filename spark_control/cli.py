@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from spark_control import __version__
-from spark_control.cache_commands import COMMANDS as CACHE_COMMANDS
+from spark_control.cache_commands import COMMANDS as CACHE
+from spark_control.checking import check
+from spark_control.completion import completion
 from spark_control.finding import discover
 from spark_control.key_commands import key
-from spark_control.operating import COMMANDS
-from spark_control.options import address, config_option, fail, gateway_option, settings_from
-
-if TYPE_CHECKING:
-    from spark_control.gateway_client import GatewayClient
+from spark_control.operating import COMMANDS as OPERATING
+from spark_control.options import config_option, fail, settings_from, settle_output
+from spark_control.talking import COMMANDS as TALKING
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="spark-control")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """One OpenAI-compatible address for the speech engines of a DGX Spark.
 
     Start with `spark-control serve`. With no engine configured it brings its
     own, which run on any CPU.
     """
+    settle_output(context)
 
 
 @main.command()
@@ -53,88 +53,6 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool) -
         run(settings, click.echo, hints=demo)
     except CannotServe as exc:
         fail(str(exc))
-
-
-@main.command()
-@click.argument("text")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, writable=True),
-    default="speech.wav",
-    show_default=True,
-    help="Where to put the sound, in the format of its ending; - is stdout, as WAV.",
-)
-@click.option("--voice", help="One of OpenAI's names, your own, or those that `spark-control voices` lists.")
-@click.option(
-    "--speed",
-    type=click.FloatRange(0.25, 4.0),
-    default=1.0,
-    show_default=True,
-    help="1 is the voice's own pace.",
-)
-@gateway_option
-@config_option
-def say(
-    text: str, output: str, voice: str | None, speed: float, gateway: str | None, config: Path | None
-) -> None:
-    """Speak TEXT into a file; - reads the text from stdin."""
-    from spark_control.audio.formats import SPOKEN
-
-    text = sys.stdin.read() if text == "-" else text
-    ending = Path(output).suffix.removeprefix(".").lower()
-    format_ = ending if ending in SPOKEN else "wav"
-    with _gateway(gateway, config) as client, click.open_file(output, "wb", lazy=True) as file:
-        spoken = client.say(text, voice=voice, speed=speed, format_=format_)
-        file.write(spoken)
-    if output != "-":
-        click.echo(f"{output}: {len(spoken):,} bytes", err=True)
-
-
-@main.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--language", help="Such as en or en-US. Default: the engine's own choice.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "srt", "vtt", "json", "verbose_json"]),
-    default="text",
-    show_default=True,
-    help="How the words are written.",
-)
-@gateway_option
-@config_option
-def hear(file: Path, language: str | None, format_: str, gateway: str | None, config: Path | None) -> None:
-    """Print the words spoken in FILE."""
-    with _gateway(gateway, config) as client:
-        click.echo(client.hear(file, language=language, format_=format_))
-
-
-@main.command()
-@gateway_option
-@config_option
-def voices(gateway: str | None, config: Path | None) -> None:
-    """List the voices, a line each: name, language, engine."""
-    with _gateway(gateway, config) as client:
-        for name, language, engine in client.voices():
-            click.echo(f"{name:<44} {language:<8} {engine}")
-
-
-@main.command()
-@config_option
-def check(config: Path | None) -> None:
-    """See whether the settings hold and every engine answers.
-
-    A line for each; exit status 1 if anything is wrong.
-    """
-    from spark_control.check import check_upstreams
-
-    settings = settings_from(config)
-    click.echo("ok    settings are valid")
-    findings = check_upstreams(settings)
-    for finding in findings:
-        click.echo(f"{'ok   ' if finding.good else 'WRONG'} {finding.text}")
-    sys.exit(0 if all(finding.good for finding in findings) else 1)
 
 
 @main.command()
@@ -184,11 +102,5 @@ def engine(
         fail(str(exc))
 
 
-def _gateway(gateway: str | None, config: Path | None) -> GatewayClient:
-    from spark_control.gateway_client import GatewayClient
-
-    return GatewayClient(address(gateway, config), fail)
-
-
-for _command in (*COMMANDS, *CACHE_COMMANDS, discover, key):
+for _command in (*TALKING, *OPERATING, *CACHE, check, discover, key, completion):
     main.add_command(_command)

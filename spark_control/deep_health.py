@@ -16,6 +16,8 @@ from typing import Any
 import structlog
 
 from spark_control.evidence import Evidence, How
+from spark_control.history import HOURS, History
+from spark_control.measuring import Measuring
 from spark_control.store import StoreError
 from spark_control.store.records import Incident
 from spark_control.supervision.care import Care, House
@@ -23,8 +25,9 @@ from spark_control.supervision.chronicle import Announcement, Announcements, iso
 from spark_control.supervision.lane import Flight, Lane
 from spark_control.supervision.outlooks import household, sentence
 from spark_control.supervision.probes import Canary, Probed, probe
-from spark_control.supervision.recovery import Health, Passed, State
+from spark_control.supervision.recovery import Failed, Health, Passed, State
 from spark_control.supervision.schedule import Schedule
+from spark_control.supervision.wedge import Verdict
 
 log = structlog.get_logger()
 
@@ -33,6 +36,8 @@ _DOUBT_EVERY = 60.0
 _LOOP_TIMEOUT = 30.0
 _TIDY_EVERY = 60.0
 _NO_ANSWER = Evidence(How.NO_ANSWER)
+_QUARTERS = HOURS * 4
+_NOT_UP = (Verdict.LOADING, Verdict.UNREACHABLE)
 
 
 class DeepHealth:
@@ -45,6 +50,8 @@ class DeepHealth:
         announcements: Announcements,
         schedules: Sequence[Schedule],
         *,
+        history: History,
+        measuring: Measuring,
         closed_loop: Canary | None = None,
         looped: Collection[str] = (),
     ) -> None:
@@ -53,6 +60,8 @@ class DeepHealth:
         self._schedules = schedules
         self._house = house
         self._announcements = announcements
+        self._history = history
+        self._measuring = measuring
         self._closed_loop = closed_loop
         self._looped_engines = looped
         self._looped: tuple[float, Probed] | None = None
@@ -155,6 +164,16 @@ class DeepHealth:
         care = self._cares[lane.name]
         care.chronicle.count(what, care.health.state.value)
 
+    def gpu_failed(self, machine: str, engines: Collection[str], number: int, means: str) -> None:
+        """The kernel of a machine reported an Xid: told to whoever listens, and noted where an engine there is ill."""
+        at = iso(self._house.stamp().wall)
+        self._announcements.announce(
+            {"at": at, "machine": machine, "what": "xid", "detail": means, "number": number}
+        )
+        for care in self._cares.values():
+            if care.name in engines and care.chronicle.open:
+                care.chronicle.happened("xid", f"{machine}: {means}", care.health.state.value)
+
     # The clock.
 
     async def _tick(self) -> None:
@@ -165,6 +184,7 @@ class DeepHealth:
                 care.look_after()
             care.keep_time()
             self._look_for_hangs(care.lane, now)
+            self._note_probes(care)
         self._close_the_loop(now)
         if now >= self._next_tidying:
             self._next_tidying = now + _TIDY_EVERY
@@ -183,6 +203,16 @@ class DeepHealth:
             else:
                 flight.overdue = True
                 self.suspected(lane, flight, _NO_ANSWER)
+
+    def _note_probes(self, care: Care) -> None:
+        """Have them in the day's history; but for those of an engine that is not up, which is asked again and again."""
+        while care.unnoted:
+            probed = care.unnoted.popleft()
+            self._measuring.probed(care.name, type(probed.outcome).__name__.lower(), probed.seconds)
+            if isinstance(probed.outcome, Passed):
+                self._history.add(f"probe/{care.name}", probed.seconds)
+            elif isinstance(probed.outcome, Failed) and probed.outcome.verdict not in _NOT_UP:
+                self._history.add(f"probe-failed/{care.name}", 1)
 
     def _close_the_loop(self, now: float) -> None:
         """Have one engine hear what another says, while both are well and nobody waits for them."""
@@ -216,6 +246,7 @@ class DeepHealth:
         now, stamp = self._house.clock(), self._house.stamp()
         health, lane, incident = care.health, care.lane, care.chronicle.open
         back_at, budget = lane.outlook.back_at, health.budget
+        frees_in = budget.frees(stamp)
         unanswered = lane.last_success == -math.inf
         return {
             "name": care.name,
@@ -235,9 +266,11 @@ class DeepHealth:
             "queued": lane.queued,
             "concurrency": lane.upstream.concurrency,
             "held": lane.held,
+            **self._measuring.figures.of(care.name),
             "last_probe": _probe_shown(stamp.wall - (now - care.probed_at), care.probed)
             if care.probed
             else None,
+            "probes": self._probes_shown(care.name),
             "last_success": None if unanswered else iso(stamp.wall - (now - lane.last_success)),
             "restart": {"by": care.restarter.kind, "what": care.restarter.what} if care.restarter else None,
             "budget": {
@@ -245,9 +278,19 @@ class DeepHealth:
                 "window": budget.window,
                 "left": budget.remaining(stamp),
                 "next_in": round(budget.wait(stamp), 1) or None,
+                "frees_in": None if frees_in is None else round(frees_in, 1),
             },
             "back_in": None if back_at is None else round(max(0.0, back_at - now), 1),
             "incident": incident.id if incident else None,
+        }
+
+    def _probes_shown(self, name: str) -> dict[str, object]:
+        """The canaries of a day, by quarters of an hour."""
+        took = self._history.since(f"probe/{name}", HOURS * 3600, _QUARTERS)
+        return {
+            "hours": HOURS,
+            "seconds": [None if each is None else round(each, 3) for each in took],
+            "failed": self._history.times(f"probe-failed/{name}", HOURS * 3600, _QUARTERS),
         }
 
 

@@ -1,7 +1,7 @@
 """What happens to every request before it meets a route.
 
 Its path is forgiven, it gets an id, it is counted, it is refused while the
-gateway drains, and when it is over it is logged in one line.
+gateway drains, and when it is over it is measured, and logged in one line.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from urllib.parse import unquote
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spark_control.caller import caller_of
 from spark_control.errors import NotFound, Unavailable, bug
 from spark_control.lifecycle import Lifecycle
+from spark_control.measuring import Measuring
+from spark_control.trip import Trip, begin_trip
 
 log = structlog.get_logger()
 
@@ -23,6 +26,9 @@ _SLASHES = re.compile(r"/{2,}")
 _DOUBLED_V1 = re.compile(r"^(/v1)+(?=/|$)")
 _WITHOUT_V1 = re.compile(r"^/(audio|chat|completions|embeddings|models|rerank|responses)(?=/|$)")
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+OTHER = "other"
+"""The route of what came to none."""
 
 
 def forgiven(path: str) -> str:
@@ -56,12 +62,25 @@ def _shown(path: str) -> str:
     return path[:200] if path.isprintable() else ascii(path[:200])
 
 
-class Doorway:
-    """The ASGI application around all the others."""
+def route_of(scope: Scope) -> str:
+    """The template of the route that it came to, or would have come to: of those there are only so many."""
+    route = scope.get("route")
+    if route is not None:
+        return str(route.path)
+    path: str = scope["path"]
+    return path if "app" in scope and path in scope["app"].openapi()["paths"] else OTHER
 
-    def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
+
+class Doorway:
+    """The ASGI application around all the others. `content` has the log tell what is spoken and heard."""
+
+    def __init__(
+        self, app: ASGIApp, lifecycle: Lifecycle, measuring: Measuring, *, content: bool = False
+    ) -> None:
         self._app = app
         self._lifecycle = lifecycle
+        self._measuring = measuring
+        self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,16 +89,21 @@ class Doorway:
         scope["path"] = meant(scope)
         identity = request_id(scope)
         began = time.perf_counter()
-        status = 0
+        trip = Trip(keeps_content=self._content)
+        begin_trip(scope, trip)
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", identity)]
                 await send(message)
-                status = message["status"]
-            else:
-                await send(message)
+                trip.status = message["status"]
+                return
+            await send(message)
+            if body := message.get("body"):
+                if trip.first_byte is None:
+                    trip.first_byte = time.perf_counter() - began
+                trip.bytes_out += len(body)
+            trip.whole = not message.get("more_body")
 
         structlog.contextvars.bind_contextvars(request_id=identity.decode())
         self._lifecycle.enter()
@@ -88,12 +112,14 @@ class Doorway:
         except Exception:
             log.exception("bug")
             # After the status line only the cut connection, which an unfinished answer means, can tell.
-            if not status:
+            if not trip.status:
                 await bug().response()(scope, receive, send_with_id)
         finally:
             self._lifecycle.leave()
-            took = round((time.perf_counter() - began) * 1000, 1)
-            log.info("answered", method=scope["method"], path=_shown(scope["path"]), status=status, ms=took)
+            trip.took = time.perf_counter() - began
+            self._measuring.answered(route_of(scope), trip)
+            asked = {"method": scope["method"], "path": _shown(scope["path"])}
+            log.info("answered", **asked, key=caller_of(scope).key, **trip.told())
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["path"].isprintable():

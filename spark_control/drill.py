@@ -15,8 +15,8 @@ import click
 import httpx
 
 from spark_control import events
-from spark_control.gateway_client import Json, base_of, reason, why_no_answer
-from spark_control.screens import lasting, plain
+from spark_control.gateway_client import Json, base_of, key_shown, reason, why_no_answer
+from spark_control.wording import lasting, plain
 
 Tell = Callable[[float, str, str], None]
 """Is told what happened: seconds after the wedge, what, and details."""
@@ -46,6 +46,18 @@ class Outcome:
     def good(self) -> bool:
         """Whether the engine was cured, and nobody was failed."""
         return self.cured_after is not None and not self.failures
+
+    def told(self) -> Json:
+        """It, for a program."""
+        return {
+            "good": self.good,
+            "cured_after": self.cured_after,
+            "answered": self.answered,
+            **self.counts,
+            "failed": len(self.failures),
+            "failures": list(dict.fromkeys(self.failures)),
+            "slowest": self.slowest,
+        }
 
     def lines(self) -> list[str]:
         """It, for a terminal."""
@@ -95,6 +107,7 @@ class Drill:
         headers = {
             "x-spark-patience": f"{self._seconds:g}",  # or one could be failed before the drill is over
             "cache-control": "no-store",  # it is the engine that is to answer
+            **key_shown(),
         }
         timeout = httpx.Timeout(self._seconds + 60, connect=5)
         try:
@@ -163,7 +176,7 @@ class Drill:
         """Pass on what happens to the engine, until the gateway has no more to tell, which is too early."""
         try:
             async for event in told:
-                if event["upstream"] == self._name and self._wedged_at:
+                if event.get("upstream") == self._name and self._wedged_at:
                     self._note(event)
             self._outcome.failures.append("the gateway ended its news")
         except (httpx.HTTPError, ValueError) as exc:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spark_control.options import fail
+from spark_control.options import fail, json_option, print_json
 
 if TYPE_CHECKING:
     from spark_control.discover import Found, Survey
@@ -62,7 +62,7 @@ class Entry:
     multiple=True,
     help="Look at this port too. May be given several times.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@json_option
 def discover(hosts: tuple[str, ...], ports: tuple[int, ...], *, as_json: bool) -> None:
     """Look for engines on HOST (127.0.0.1 unless given), and print the settings for them.
 
@@ -85,7 +85,7 @@ def discover(hosts: tuple[str, ...], ports: tuple[int, ...], *, as_json: bool) -
     seen = asyncio.run(survey(asked, ports))
     entries = name_entries(seen.engines)
     if as_json:
-        click.echo(json.dumps(_told(seen, entries), indent=2))
+        print_json(_told(seen, entries))
     else:
         for line in lines(seen, entries):
             click.echo(line, err=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -19,6 +22,8 @@ _MOST_TRIES = 20
 _LONGEST_WAIT = 60.0
 """Seconds, of a gateway that has too much to do."""
 
+_HEARING = "/v1/audio/transcriptions"
+
 Json = dict[str, Any]
 
 KEY_VARIABLE = "SPARK_CONTROL_KEY"
@@ -28,12 +33,14 @@ KEY_VARIABLE = "SPARK_CONTROL_KEY"
 class Connection:
     """To one gateway. Says what went wrong through `fail`, which ends the program."""
 
-    def __init__(self, url: str, fail: Callable[[str], NoReturn]) -> None:
+    def __init__(
+        self, url: str, fail: Callable[[str], NoReturn], patience: httpx.Timeout | float = _PATIENCE
+    ) -> None:
         self.base = base_of(url)
         self._fail = fail
-        key = os.environ.get(KEY_VARIABLE)
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(base_url=self.base, timeout=_PATIENCE, trust_env=False, headers=headers)
+        self._client = httpx.Client(
+            base_url=self.base, timeout=patience, trust_env=False, headers=key_shown()
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -56,32 +63,100 @@ class Connection:
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             self._fail(why_no_answer(exc, self.base))
 
+    @contextmanager
+    def _answering(self, method: str, path: str, **what: Any) -> Iterator[httpx.Response]:
+        """An answer that is read as it comes."""
+        try:
+            with self._client.stream(method, path, **what) as answer:
+                if answer.is_error:
+                    answer.read()
+                    self._fail(reason(answer))
+                yield answer
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            self._fail(why_no_answer(exc, self.base))
+
+    def _json(self, method: str, path: str, **what: Any) -> Json:
+        return self._object(self._asked(method, path, **what))
+
+    def _object(self, answer: httpx.Response) -> Json:
+        try:
+            read = answer.json()
+        except ValueError:
+            read = None
+        if not isinstance(read, dict):
+            self._fail(reason(answer))
+        return read
+
 
 class GatewayClient(Connection):
     """What its users ask of it."""
 
-    def say(self, text: str, *, voice: str | None, speed: float, format_: str) -> bytes:
+    @contextmanager
+    def saying(
+        self, text: str, *, voice: str | None, speed: float, format_: str
+    ) -> Iterator[tuple[httpx.Headers, Iterator[bytes]]]:
+        """What the answer tells of itself, and the sound as it comes."""
         body = {"model": "tts-1", "input": text, "voice": voice, "speed": speed, "response_format": format_}
-        return self._asked("POST", "/v1/audio/speech", json=body).content
+        with self._answering("POST", "/v1/audio/speech", json=body) as answer:
+            yield answer.headers, answer.iter_bytes()
 
-    def hear(self, file: Path, *, language: str | None, format_: str) -> str:
-        fields = {"model": "whisper-1", "response_format": format_}
-        if language:
-            fields["language"] = language
-        with file.open("rb") as sound:
-            return self._asked(
-                "POST", "/v1/audio/transcriptions", data=fields, files={"file": (file.name, sound)}
-            ).text
+    def hear(self, file: Upload, *, language: str | None, format_: str) -> str:
+        """The transcript, as the gateway writes it."""
+        return self._asked("POST", _HEARING, **_heard(file, language, format_)).text
 
-    def voices(self) -> Iterator[tuple[str, str, str]]:
-        """(name, language, engine) of each voice."""
-        listed = self._asked("GET", "/v1/audio/voices").json()["voices"]
+    def hear_verbosely(self, file: Upload, *, language: str | None, words: bool) -> Json:
+        """The transcript with all that is known of it, and the times of its words where they are wanted."""
+        return self._json("POST", _HEARING, **_heard(file, language, "verbose_json", words=words))
+
+    def hearing(self, file: Upload, *, language: str | None) -> Iterator[str]:
+        """The words, as they are heard. Joined they are the transcript."""
+        what = _heard(file, language, "text")
+        what["data"]["stream"] = "true"
+        with self._answering("POST", _HEARING, **what) as answer:
+            for line in answer.iter_lines():
+                try:
+                    event = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
+                    if event.get("type") == "transcript.text.delta":
+                        yield event["delta"]
+                except (ValueError, KeyError, AttributeError):
+                    self._fail(reason(answer))
+
+    def voices(self) -> list[Json]:
+        """Each with its `id`, `language` and `engine`."""
+        listed = self._json("GET", "/v1/audio/voices").get("voices")
         if not listed:
             self._fail(
                 "the gateway knows no voices yet; `spark-control check` tells whether its engine answers"
             )
-        for voice in listed:
-            yield voice["id"], voice["language"] or "", voice["engine"] or ""
+        return list(listed)
+
+
+class Upload(io.FileIO):
+    """A file to send, which tells how far it has been read."""
+
+    def __init__(self, path: Path, tell: Callable[[int], None]) -> None:
+        super().__init__(path)
+        self._path = path
+        self._tell = tell
+
+    @property
+    def field(self) -> tuple[str, io.FileIO]:
+        """It, as a part of a form."""
+        return self._path.name, self
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(-1 if size is None else size) or b""
+        self._tell(self.tell())
+        return piece
+
+
+def _heard(file: Upload, language: str | None, format_: str, *, words: bool = False) -> dict[str, Any]:
+    fields: dict[str, Any] = {"model": "whisper-1", "response_format": format_}
+    if language:
+        fields["language"] = language
+    if words:
+        fields["timestamp_granularities[]"] = ["segment", "word"]
+    return {"data": fields, "files": {"file": file.field}}
 
 
 class CacheClient(Connection):
@@ -125,8 +200,8 @@ class NotWarmed(Exception):
     """Why something is not remembered, in a sentence."""
 
 
-class AdminClient(Connection):
-    """What its owner asks of it."""
+class AdminClient(GatewayClient):
+    """What its owner asks of it, who is a user too."""
 
     def status(self) -> Json:
         return self._json("GET", "/api/status")
@@ -152,19 +227,24 @@ class AdminClient(Connection):
     def incident(self, identity: str) -> Json:
         return self._json("GET", f"/api/incidents/{quote(identity, safe='')}")
 
-    def _json(self, method: str, path: str, **what: Any) -> Json:
-        answer = self._asked(method, path, **what)
-        try:
-            read = answer.json()
-        except ValueError:
-            read = None
-        if not isinstance(read, dict):
-            self._fail(reason(answer))
-        return read
+    def machines(self) -> list[Json]:
+        return list(self._json("GET", "/api/machine")["machines"])
 
 
 def _engine(name: str) -> str:
     return f"/api/upstreams/{quote(name, safe='')}"
+
+
+def key_shown() -> dict[str, str]:
+    """The header with the key that this program was given, if it was."""
+    key = os.environ.get(KEY_VARIABLE)
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def address_of(host: str, port: int) -> str:
+    """Where to ask a gateway that listens there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (a comparison)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def base_of(url: str) -> str:

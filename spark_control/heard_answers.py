@@ -57,6 +57,7 @@ async def _events(
                 told = True
             live = isinstance(each, str) and (live or bool(delta))
     text = joined(parts).text
+    errand.trip.content("transcript", text)
     yield events.written({"type": "transcript.text.done", "text": text})
     if not text and await prepared.audible():
         hearing.doubt(errand)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spark_control.options import config_option, fail, settings_from
+from spark_control.options import config_option, fail, json_option, print_json, settings_from
 
 if TYPE_CHECKING:
     from spark_control.keys import Key, KeyFile
@@ -85,14 +84,14 @@ def add(
 
 
 @key.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@json_option
 @config_option
 def list_(config: Path | None, *, as_json: bool) -> None:
     """List the keys, without their texts."""
     file = _file(config)
     keys = _read(file)
     if as_json:
-        click.echo(json.dumps([each.model_dump(exclude={"digest"}) for each in keys], indent=2))
+        print_json([each.model_dump(exclude={"digest"}) for each in keys])
         return
     for each in keys:
         click.echo(_line(each))

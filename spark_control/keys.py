@@ -229,6 +229,11 @@ class Keys:
                 found = key
         return found
 
+    def named(self, name: str) -> Key | None:
+        """The key of that name, as long as it has not been revoked."""
+        self._look()
+        return next((key for key in self._keys if key.name == name), None)
+
     def _look(self) -> None:
         """Read the file again if it has changed. What cannot be read changes nothing: nobody gets in by damaging it."""
         now = self._clock()

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spark_control.bodies import whole
-from spark_control.caller import caller_of
 from spark_control.chat_body import read_chat_body
 from spark_control.errors import NotConfigured
 from spark_control.routes import PlainRoute
@@ -50,7 +49,7 @@ def _relaying(path: str, thinking: Thinking | None) -> Callable[[Request], Corou
         if thinking is None:
             raise NotConfigured("No language model is configured on this gateway.")
         body = read_chat_body(await whole(request, _BODY_BYTES))
-        asked = thinking.errand(request.headers, caller_of(request.scope))
+        asked = thinking.errand(request)
         async with leaving_cancels(request.receive):
             thought = await thinking.start(path, body, request.headers, asked)
         return Relay(thought, thought.headers)

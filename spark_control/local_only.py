@@ -33,16 +33,54 @@ _OUR_OWN_PAGES = ("same-origin", "none")
 
 async def local_only(request: Request) -> None:
     """Raise Forbidden unless an admin key or this machine itself asks; a route that writes depends on it."""
-    peer = request.client.host if request.client else ""
-    if caller_of(request.scope).admin:
+    caller = caller_of(request.scope)
+    if caller.admin and not caller.by_cookie:
         return  # no browser adds a key by itself, so no page can have made it ask
-    if reason := stranger(peer, request.headers, request.scope.get("http_version", "")):
+    reason = (
+        from_elsewhere(request.headers, looks=False) if caller.admin else _stranger(request, request.headers)
+    )
+    if reason:
         raise Forbidden(
             f"Only this machine itself, or an admin key, may do that: {reason}.", code="local_only"
         )
     if _has_body(request.headers) and not _is_json(request.headers):
         # A form can be posted from any page; JSON makes the browser ask first, and nobody here says yes.
         raise plain(415, "Send the body as JSON, with the header Content-Type: application/json.")
+
+
+def may_change(request: Request) -> str | None:
+    """Why nothing may be changed from the page that answers this request; None if it may.
+
+    That page will ask as one of the gateway's own, wherever the person came from.
+    """
+    caller = caller_of(request.scope)
+    if caller.admin:
+        return None
+    told = [each for each in request.headers.raw if each[0] not in (b"origin", b"sec-fetch-site")]
+    reason = _stranger(request, Headers(raw=told))
+    return f"the key {caller.key} is no admin key" if reason and caller.key else reason
+
+
+def from_elsewhere(headers: Headers, *, looks: bool) -> str | None:
+    """Why another page may have sent a request with the browser's cookie; None if it was the gateway's own. Pure.
+
+    A cookie is shown to every port of a host, and sent by pages of every port: `SameSite` does not tell them
+    apart. Browsers say whose page it is over HTTPS and on this machine. Over plain HTTP there is the Origin,
+    which comes with everything but a request that only `looks`, and whose answer no other page can read.
+    """
+    hosts, origins, sites = (headers.getlist(name) for name in ("host", "origin", "sec-fetch-site"))
+    if len(hosts) != 1 or len(origins) > 1:
+        return "it has no Host, or two, or two Origins"
+    if sites:
+        ours = sites == ["same-origin"] or (looks and sites == ["none"])
+    else:
+        ours = _is_ours(origins[0], hosts[0]) if origins else looks
+    return None if ours else "it comes from a page of another site"
+
+
+def _stranger(request: Request, headers: Headers) -> str | None:
+    peer = request.client.host if request.client else ""
+    return stranger(peer, headers, request.scope.get("http_version", ""))
 
 
 def stranger(peer: str, headers: Headers, http_version: str) -> str | None:

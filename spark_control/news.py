@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from spark_control import events
+from spark_control.caller import caller_of
 from spark_control.deep_health import DeepHealth
 from spark_control.lifecycle import Lifecycle
 
@@ -21,30 +22,30 @@ _LOOK_EVERY = 0.25
 _LAST_WORD = 0.5
 
 
-class News(Response):
-    """First how everything is, as an event named `status`; then each announcement, as an event without a name.
+class Telling(Response):
+    """Server-sent events to one reader, of which `_tell` writes one after the other, and never an end.
 
-    It ends when the reader leaves, and when the gateway drains, which would
+    It ends when the reader leaves, when its key is revoked, and when the gateway drains, which would
     otherwise wait for a reader who never leaves. Nothing is written before
     the reader has taken what came before, so one who is slow, or asleep,
     costs no more than the announcements' bounded queue.
     """
 
-    def __init__(self, deep_health: DeepHealth, lifecycle: Lifecycle) -> None:
+    def __init__(self, lifecycle: Lifecycle) -> None:
         headers = {
             "cache-control": "no-cache",
             "x-accel-buffering": "no",
         }  # nginx would keep the news to itself
         super().__init__(headers=headers, media_type=events.MEDIA_TYPE)
         del self.headers["content-length"]
-        self._deep_health = deep_health
         self._lifecycle = lifecycle
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         telling, leaving = asyncio.create_task(self._tell(send)), asyncio.create_task(_has_left(receive))
         try:
-            while not (self._lifecycle.draining or telling.done() or leaving.done()):
+            holds = caller_of(scope).holds
+            while holds() and not (self._lifecycle.draining or telling.done() or leaving.done()):
                 await asyncio.wait(
                     [telling, leaving], timeout=_LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -58,6 +59,17 @@ class News(Response):
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _tell(self, send: Send) -> None:
+        raise NotImplementedError
+
+
+class News(Telling):
+    """First how everything is, as an event named `status`; then each announcement, as an event without a name."""
+
+    def __init__(self, deep_health: DeepHealth, lifecycle: Lifecycle) -> None:
+        super().__init__(lifecycle)
+        self._deep_health = deep_health
 
     async def _tell(self, send: Send) -> None:
         with self._deep_health.subscribe() as announcements:

@@ -1,16 +1,24 @@
-"""What the commands that speak to a running gateway have in common: where it is, and how they end when it fails."""
+"""What the commands have in common: where the gateway is, how they print, and how they end when something fails."""
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from spark_control.settings import Settings
+
+ClientT = TypeVar("ClientT")
+Command = Callable[..., None]
 
 config_option = click.option(
     "--config",
@@ -22,6 +30,38 @@ gateway_option = click.option(
     metavar="URL",
     help="The gateway to ask. Default: where this folder's settings say it listens.",
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+
+
+def with_gateway(
+    connected: Callable[[str], AbstractContextManager[ClientT]],
+) -> Callable[[Command], Command]:
+    """Give a command the gateway that its options name, `connected`, as its first argument."""
+
+    def decorator(command: Command) -> Command:
+        @gateway_option
+        @config_option
+        @wraps(command)
+        def asking(gateway: str | None, config: Path | None, **arguments: Any) -> None:
+            with connected(address(gateway, config)) as client:
+                command(client, **arguments)
+
+        return asking
+
+    return decorator
+
+
+def settle_output(context: click.Context) -> None:
+    """Let no command print what its reader cannot take: colour under NO_COLOR, or letters of another alphabet."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # ? stands for a tick
+
+
+def print_json(value: object) -> None:
+    """It, in ASCII, so that it can play with no terminal."""
+    click.echo(json.dumps(value, indent=2))
 
 
 def settings_from(config: Path | None) -> Settings:
@@ -36,11 +76,12 @@ def settings_from(config: Path | None) -> Settings:
 
 def address(gateway: str | None, config: Path | None) -> str:
     """Where the gateway is: as given, or else as the settings have it."""
+    from spark_control.gateway_client import address_of
+
     if gateway is not None:
         return gateway
     settings = settings_from(config)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 (a comparison)
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    return address_of(settings.host, settings.port)
 
 
 def fail(message: str) -> NoReturn:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spark_control.caller import Caller
+from starlette.requests import Request
+
+from spark_control.caller import Caller, caller_of
 from spark_control.errors import InvalidRequest
 from spark_control.settings import DeepHealthSettings, TrafficSettings
 from spark_control.supervision.work import Errand
+from spark_control.trip import Trip, trip_of
 
 HEADER = "x-spark-patience"
 
 
 def errand(
-    headers: Mapping[str, str], caller: Caller, settings: DeepHealthSettings, traffic: TrafficSettings
+    headers: Mapping[str, str],
+    caller: Caller,
+    settings: DeepHealthSettings,
+    traffic: TrafficSettings,
+    trip: Trip | None = None,
 ) -> Errand:
     """A client's request, with the patience that it asks for, that its key gives it, or that is usual for its kind.
 
@@ -22,9 +29,9 @@ def errand(
     """
     own = _own_patience(headers, caller, settings)
     if own is None:
-        return Errand(settings.patience, caller.name, traffic.wait)
+        return Errand(settings.patience, caller.name, traffic.wait, trip)
     # Of a client that would not wait for a cure it is not known how long it waits for its turn.
-    return Errand(own, caller.name, min(own, traffic.wait) if own else traffic.wait)
+    return Errand(own, caller.name, min(own, traffic.wait) if own else traffic.wait, trip)
 
 
 class Errands:
@@ -34,8 +41,9 @@ class Errands:
         self._settings = settings
         self._traffic = traffic
 
-    def __call__(self, headers: Mapping[str, str], caller: Caller) -> Errand:
-        return errand(headers, caller, self._settings, self._traffic)
+    def __call__(self, request: Request) -> Errand:
+        scope = request.scope
+        return errand(request.headers, caller_of(scope), self._settings, self._traffic, trip_of(scope))
 
 
 def _own_patience(headers: Mapping[str, str], caller: Caller, settings: DeepHealthSettings) -> float | None:

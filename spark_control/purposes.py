@@ -25,6 +25,9 @@ DOES_WORK = (Purpose.SPEECH, Purpose.TRANSCRIPTION, Purpose.CHAT)
 """What keeps an engine busy."""
 
 _OPEN = ("/v1/models", "/v1/audio/voices", "/v1/audio/models", "/health", "/healthz", "/readyz", "/status")
+_LOGIN = ("/login", "/logout")
+"""What a browser does to get a key, or to get rid of it. It judges by itself whose page asks."""
+_OPEN_BELOW = ("/v1/models/", "/assets/")
 _WORK = {
     "/v1/audio/speech": Purpose.SPEECH,
     "/v1/audio/speech/base64": Purpose.SPEECH,
@@ -47,8 +50,10 @@ def purpose_of(method: str, path: str) -> Purpose:
         return Purpose.WRITE
     if path in _WORK:
         return _WORK[path]
+    if path in _LOGIN:
+        return Purpose.OPEN
     if method not in _READING:
         return Purpose.WRITE if path.startswith("/api/") else Purpose.READ
     if path.startswith("/v1/audio/voices/"):
         return Purpose.SPEECH if path.endswith("/preview") else Purpose.OPEN
-    return Purpose.OPEN if path in _OPEN or path.startswith("/v1/models/") else Purpose.READ
+    return Purpose.OPEN if path in _OPEN or path.startswith(_OPEN_BELOW) else Purpose.READ

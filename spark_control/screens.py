@@ -5,14 +5,20 @@ Colour is put in everywhere; `click.echo` takes it out where it is not wanted.
 
 from __future__ import annotations
 
+import re
 import textwrap
+import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from spark_control.wording import lasting, plain
+
 COLUMNS = 80
+_NARROWEST, _WIDEST = 60, 120
+"""Columns of what is written for a whole screen; of one that has less, the left is shown."""
 
 _GOOD, _UNDER_WAY, _BAD = "green", "yellow", "red"
 _COLOURS = {
@@ -24,6 +30,7 @@ _COLOURS = {
     "restart failed": _BAD,
     "given up": _BAD,
     "failed": _BAD,
+    "xid": _BAD,
 }
 
 Json = dict[str, Any]
@@ -101,7 +108,7 @@ def _notes(engine: Json, columns: int) -> Iterator[str]:
         said.append(f"No restarts left{f'; the next in {lasting(wait)}' if wait else ''}.")
     if said:
         yield ""
-        yield from _wrapped(f"{engine['name']}: {' '.join(said)}", 2, columns)
+        yield from wrapped(f"{engine['name']}: {' '.join(said)}", 2, columns)
 
 
 def incidents_screen(incidents: Sequence[Json], now: float) -> Iterator[str]:
@@ -143,7 +150,7 @@ def incident_screen(incident: Json, now: float, columns: int = COLUMNS) -> Itera
     when = datetime.fromtimestamp(began, UTC).astimezone()
     yield f"  {'began':<10}{when:%A %d %B %Y, %H:%M:%S} ({ago(now - began)})"
     if incident["evidence"]:
-        yield from _wrapped(f"{'evidence':<10}{incident['evidence']}", 2, columns, hang=10)
+        yield from wrapped(f"{'evidence':<10}{incident['evidence']}", 2, columns, hang=10)
     yield f"  {'restarts':<10}{incident['restarts']}"
     counts = ", ".join(f"{incident[what]} {what}" for what in ("held", "replayed", "degraded", "failed"))
     yield f"  {'requests':<10}{counts}"
@@ -162,6 +169,49 @@ def timeline_lines(after: float, what: str, detail: str, columns: int = COLUMNS)
     yield from (" " * len(head) + line for line in rest)
 
 
+def watch_screen(
+    status: Json | None, news: Sequence[Json], trouble: str, footer: str, size: tuple[int, int]
+) -> list[str]:
+    """How the engines are and what happened lately, the newest first, on a screen of (columns, rows)."""
+    columns, rows = max(_NARROWEST, min(_WIDEST, size[0])), size[1]
+    lines = [line for text in (status_screen(status, columns) if status else ()) for line in text.split("\n")]
+    if trouble:
+        lines = [
+            *(click.style(line, fg=_BAD, bold=True) for line in wrapped(trouble, 0, columns)),
+            "",
+            *lines,
+        ]
+    room = rows - 2
+    lines = [*lines[: room - 1], "…"] if len(lines) > room else lines
+    if news and (left := room - len(lines) - 2) > 0:
+        lines += ["", _row(["LATELY"], [columns], bold=True)]
+        lines += [news_line(each, columns) for each in list(reversed(news))[:left]]
+    lines += [""] * (rows - 1 - len(lines))
+    return [*lines, click.style(plain(footer)[:columns], dim=True)]
+
+
+def news_line(event: Json, columns: int = COLUMNS, clock: str = "%H:%M:%S") -> str:
+    """One announcement; `times` is how often it came in a row."""
+    when = datetime.fromtimestamp(moment(event["at"]), UTC).astimezone()
+    times = event.get("times", 1)
+    what = plain(event["what"])
+    name, shown = _cut(
+        [event.get("upstream") or event.get("machine", ""), what + (f" ×{times}" if times > 1 else "")],
+        [14, 16],
+    )
+    head = f"{when:{clock}}  {name}  "
+    detail = plain(event.get("detail", ""))
+    room = max(1, columns - len(head) - len(shown) - 2)
+    detail = detail if len(detail) <= room else detail[: room - 1] + "…"
+    return (head + click.style(shown, fg=_COLOURS.get(what, _UNDER_WAY)) + "  " + detail).rstrip()
+
+
+def words_screen(words: Sequence[Json]) -> Iterator[str]:
+    """A line for each word: from when, until when, and the word."""
+    for each in words:
+        yield f"{each['start']:9.2f}  {each['end']:8.2f}  {plain(each['word']).strip()}"
+
+
 def moment(iso: str) -> float:
     """Unix seconds of a time as the gateway writes it."""
     return datetime.fromisoformat(iso).timestamp()
@@ -177,21 +227,19 @@ def ago(seconds: float) -> str:
     return f"{seconds:.0f} s ago"
 
 
-def lasting(seconds: float) -> str:
-    """`120 ms`, `2.9 s`, `45 s`, `3 min`, `2.5 h`."""
-    seconds = max(0.0, seconds)
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 119.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7170 else f"{seconds / 3600:.1f} h"
+def legible(text: str) -> str:
+    """Text of several lines, without the characters that a terminal obeys."""
+    return "".join(each if each in "\n\t" or unicodedata.category(each) != "Cc" else " " for each in text)
 
 
-def plain(text: object) -> str:
-    """Text that cannot play with the terminal: what an engine said may be in it."""
-    return "".join(each if each.isprintable() else " " for each in str(text))
+def cut(line: str, columns: int) -> str:
+    """A line's first so many letters, with their colours."""
+    shown = ""
+    for piece in re.split(r"(\x1b\[[0-9;]*m)", line):
+        part = piece if piece.startswith("\x1b") else piece[:columns]
+        columns -= 0 if piece.startswith("\x1b") else len(part)
+        shown += part
+    return shown
 
 
 def _row(cells: Sequence[object], widths: Sequence[int], *, bold: bool) -> str:
@@ -209,7 +257,8 @@ def _cut(cells: Sequence[object], widths: Sequence[int]) -> list[str]:
     ]
 
 
-def _wrapped(text: str, indent: int, columns: int, hang: int = 2) -> list[str]:
+def wrapped(text: str, indent: int, columns: int, hang: int = 2) -> list[str]:
+    """Text in lines of at most so many columns."""
     return textwrap.wrap(
         plain(text), columns, initial_indent=" " * indent, subsequent_indent=" " * (indent + hang)
     )

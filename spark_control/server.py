@@ -22,6 +22,7 @@ from spark_control.admin_api import build_admin_router
 from spark_control.api_description import describe
 from spark_control.audio_proxy import build_audio_router
 from spark_control.cache_api import build_cache_router
+from spark_control.dashboard import Pages, build_dashboard_router, build_login_router
 from spark_control.discovery import build_discovery_router
 from spark_control.doorway import Doorway
 from spark_control.errors import (
@@ -34,11 +35,17 @@ from spark_control.errors import (
 )
 from spark_control.health import build_health_router
 from spark_control.hearing import Hearing
+from spark_control.history import History
 from spark_control.keys import Keys
 from spark_control.lifecycle import Lifecycle
 from spark_control.llm_proxy import build_llm_router
+from spark_control.machine import Machines
+from spark_control.machine_api import build_machine_router
+from spark_control.measuring import Measuring
+from spark_control.metrics_api import Gauges, build_metrics_router
 from spark_control.patience import Errands
 from spark_control.remembering import Memory
+from spark_control.sessions import Sessions
 from spark_control.settings import Settings
 from spark_control.speaking import Speaking
 from spark_control.speech_cache import SpeechCache
@@ -50,6 +57,7 @@ from spark_control.upstreams import listeners, speakers, thinkers
 from spark_control.upstreams.catalog import Catalog
 from spark_control.upstreams.client import CANARIES, open_client
 from spark_control.watch import as_one, watch
+from spark_control.wrong_keys import WrongKeys
 
 _LISTS_EVERY = 60.0
 """Seconds between two looks at which models and voices an engine has."""
@@ -65,6 +73,8 @@ def create_app(
     restarters: Mapping[str, Restarter] | None = None,
     speech_cache: SpeechCache | None = None,
     keys: Keys | None = None,
+    sessions: Sessions | None = None,
+    drills: bool = False,
 ) -> FastAPI:
     """Build the gateway.
 
@@ -73,7 +83,9 @@ def create_app(
     once the engines that it started itself can work, and their `restarters`;
     a `store` on disk, without which what must outlive the gateway does not; and
     a `speech_cache`, without which no speech is remembered. Without `keys`
-    nobody needs one.
+    nobody needs one; without `sessions` whoever has logged in does so again after
+    a restart. With `drills` the page offers to wedge an engine: those of
+    a demonstration have a switch for it.
     """
     client, canaries = open_client(transport), open_client(transport, agent=CANARIES)
     lifecycle = lifecycle or Lifecycle()
@@ -93,7 +105,17 @@ def create_app(
         models=settings.models,
     )
     replays: list[Replay[Any]] = [replay for replay in (transcription, speech, chat) if replay]
-    deep_health = watch(settings, replays, canaries, own_store, restarters or {})
+    history = History(own_store, time.time)
+    measuring = Measuring(time.monotonic)
+    deep_health = watch(settings, replays, canaries, own_store, restarters or {}, history, measuring)
+
+    def fault(machine: str, number: int, means: str) -> None:
+        there = [
+            name for name, each in settings.upstreams.items() if machines.of(each.machine or "") == machine
+        ]
+        deep_health.gpu_failed(machine, there, number, means)
+
+    machines = Machines(settings.machine, settings.machines, history, fault)
 
     def errands(replay: Replay[Any]) -> Errands:
         return Errands(settings.care_of(replay.first.name), settings.traffic)
@@ -106,6 +128,9 @@ def create_app(
     thinking = Thinking(chat, catalog, errands(chat)) if chat else None
 
     async def start() -> None:
+        await asyncio.gather(work(), machines.look_forever(), history.keep())
+
+    async def work() -> None:
         if engines_ready:
             await engines_ready()
         lifecycle.ready = True
@@ -137,10 +162,11 @@ def create_app(
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     # The last that is added is met first.
-    app.add_middleware(
-        Access, keys=Keys(None, time.monotonic) if keys is None else keys, settings=settings.access
-    )
-    app.add_middleware(Doorway, lifecycle=lifecycle)
+    keys = keys or Keys(None, time.monotonic)
+    sessions = sessions or Sessions(None, keys, time.time)
+    wrong_keys = WrongKeys(time.monotonic)
+    app.add_middleware(Access, keys=keys, settings=settings.access, sessions=sessions, wrong_keys=wrong_keys)
+    app.add_middleware(Doorway, lifecycle=lifecycle, measuring=measuring, content=settings.log.content)
     # Routes are tried in order, so the busiest come first.
     app.include_router(build_audio_router(catalog, speaking, hearing, settings.uploads))
     app.include_router(build_llm_router(thinking))
@@ -151,6 +177,23 @@ def create_app(
     engines = {lane.name: lane.upstream for replay in replays for lane in replay.lanes}
     app.include_router(build_admin_router(deep_health, lifecycle, engines))
     app.include_router(build_cache_router(speech_cache, settings.voices))
+    app.include_router(build_machine_router(machines))
+    gauges = Gauges(deep_health, lifecycle, machines, speech_cache, settings.traffic.queue)
+    app.include_router(build_metrics_router(measuring, gauges))
+    pages = Pages()
+    app.include_router(build_login_router(pages, sessions, keys, wrong_keys))
+    app.include_router(
+        build_dashboard_router(
+            pages,
+            deep_health,
+            lifecycle,
+            catalog,
+            machines,
+            hears=bool(hearing),
+            drills=drills,
+            keys=keys,
+        )
+    )
     describe(app)
     return app
 

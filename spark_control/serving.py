@@ -22,6 +22,7 @@ from spark_control.keys import KeyFile, KeyFileError, Keys
 from spark_control.lifecycle import Lifecycle
 from spark_control.local_only import is_loopback
 from spark_control.server import create_app
+from spark_control.sessions import Sessions
 from spark_control.settings import Settings, UpstreamSettings
 from spark_control.speech_cache import SpeechCache
 from spark_control.store import Store, StoreError
@@ -108,6 +109,8 @@ async def serve(
             restarters=restarters_of(engines) if engines else None,
             speech_cache=speech_cache,
             keys=keys,
+            sessions=Sessions(state, keys, time.time),
+            drills=engines is not None and hints,
         )
         announce(what_runs_where(settings, listening, embedded=engines is not None))
         if hints:

@@ -67,6 +67,7 @@ def _is_a_key(key: SecretStr) -> SecretStr:
 
 ServiceUrl = Annotated[HttpUrl, AfterValidator(_is_a_service_address)]
 UpstreamName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+MachineName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class Section(BaseModel):
@@ -265,6 +266,14 @@ class AccessSettings(Section):
     `["*"]`."""
 
 
+class LogSettings(Section):
+    """What the log tells."""
+
+    content: bool = False
+    """Write the text that is spoken and the words that are heard into the log too, 1,000 characters of each. Keys and
+    sound are never there."""
+
+
 class SpeechCacheSettings(Section):
     """Speech that is remembered, so that the same sentence need not be spoken twice."""
 
@@ -304,6 +313,27 @@ class UploadsSettings(Section):
     """Seconds that decoding one upload may take."""
 
 
+class MachineSettings(Section):
+    """What is watched of the machine that the gateway runs on."""
+
+    every: float = Field(default=10, ge=1, le=3600)
+    """Seconds between two looks at this machine, and at each of `machines`."""
+
+    gpu: bool = True
+    """Whether `nvidia-smi` is asked, where it is installed, and the kernel's log read for faults of the GPU."""
+
+    disks: list[Path] = [Path("/")]
+    """Folders whose disks are watched."""
+
+
+class OtherMachineSettings(Section):
+    """Another machine on which engines run."""
+
+    command: list[Annotated[str, Field(pattern=r"^[^\x00]*$")]] = Field(min_length=1)
+    """A program and its arguments, run without a shell, that give its input to a shell there:
+    `["ssh", "spark-2", "sh", "-s"]`. One that runs `spark-machine.sh` there and takes no input does as well."""
+
+
 class Settings(BaseSettings):
     """The whole configuration."""
 
@@ -340,7 +370,12 @@ class Settings(BaseSettings):
     uploads: UploadsSettings = UploadsSettings()
     traffic: TrafficSettings = TrafficSettings()
     access: AccessSettings = AccessSettings()
+    log: LogSettings = LogSettings()
     deep_health: DeepHealthSettings = DeepHealthSettings()
+    machine: MachineSettings = MachineSettings()
+
+    machines: dict[MachineName, OtherMachineSettings] = {}
+    """Other machines that are watched, by the names that `upstreams.NAME.machine` has for them."""
 
     def care_of(self, upstream: str) -> DeepHealthSettings:
         """What holds for one engine: its own settings over the general ones."""

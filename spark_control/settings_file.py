@@ -34,20 +34,21 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     misspelt = list(unknown_variables(environ))
     if misspelt:
         raise InvalidSettings("\n".join(misspelt))
-    values = _toml(path)
+    values = values_of(path)
     # Settings() has arguments of its own, such as _env_file: no key of the file may reach those.
-    strange = [_unknown([key]) for key in values if key not in Settings.model_fields]
+    strange = [unknown_setting([key]) for key in values if key not in Settings.model_fields]
     if strange:
         raise InvalidSettings("\n".join(strange))
     try:
         return Settings(**values)
     except ValidationError as exc:
-        raise InvalidSettings("\n".join(_sentence(error) for error in exc.errors())) from None
+        raise InvalidSettings("\n".join(sentence_of(error) for error in exc.errors())) from None
     except SettingsError as exc:
         raise InvalidSettings(f"an environment variable cannot be read: {exc}") from None
 
 
-def _toml(path: Path | None) -> dict[str, Any]:
+def values_of(path: Path | None) -> dict[str, Any]:
+    """What the file says, whether or not it holds. Raises InvalidSettings."""
     if path is None and not DEFAULT_FILE.exists():
         return {}
     file = path or DEFAULT_FILE
@@ -66,10 +67,11 @@ def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
             path = name.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
             nearest = _misspelt(path)
             if nearest is not None:
-                yield f"{name} is not a setting{_did_you_mean(_variable(nearest))}"
+                yield f"{name} is not a setting{_did_you_mean(variable(nearest))}"
 
 
-def _variable(path: Sequence[str]) -> str:
+def variable(path: Sequence[str]) -> str:
+    """The environment variable of a setting."""
     return ENV_PREFIX + ENV_DELIMITER.join(path).upper() if path else ""
 
 
@@ -104,11 +106,12 @@ def section_of(annotation: object) -> object:
     return inner[0] if isinstance(annotation, UnionType) and len(inner) == 1 else annotation
 
 
-def _sentence(error: ErrorDetails) -> str:
+def sentence_of(error: ErrorDetails) -> str:
+    """What is wrong with one setting."""
     path = [str(part) for part in error["loc"] if part != "[key]"]
     name = ".".join(path)
     if error["type"] == "extra_forbidden":
-        return _unknown(path)
+        return unknown_setting(path)
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "string_pattern_mismatch":
@@ -117,7 +120,8 @@ def _sentence(error: ErrorDetails) -> str:
     return f"{name}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def _unknown(path: Sequence[str]) -> str:
+def unknown_setting(path: Sequence[str]) -> str:
+    """A sentence for a key that means nothing where it stands."""
     near = difflib.get_close_matches(path[-1], _keys_under(path[:-1]) or [], n=1)
     return f"{'.'.join(path)} is not a setting{_did_you_mean('.'.join([*path[:-1], *near]) if near else '')}"
 

@@ -21,7 +21,7 @@ from spark_control.audio.speaking_time import speaking_time
 from spark_control.audio.spoken_text import is_ssml
 from spark_control.errors import GatewayError, UpstreamError
 from spark_control.patience import Errands
-from spark_control.remembering import Memory
+from spark_control.remembering import HEADER, Memory
 from spark_control.script import Script, in_the_mood, write_script
 from spark_control.settings import SpeechSettings
 from spark_control.sound import (
@@ -95,6 +95,7 @@ class Speaking:
         once there is something to hear; raises a GatewayError while there is not.
         """
         body.refuse_longer_than(self._settings.max_characters)
+        errand.trip.content("text", body.input)
         if self._memory is None:
             return await self.spoken(body, errand, pieces)
         asked = Asked(
@@ -105,7 +106,9 @@ class Speaking:
             SPOKEN[body.format].name,
             self._settings.clean,
         )
-        return await self._memory.answer(asked, use, _Performance(self, body, errand, pieces))
+        sound = await self._memory.answer(asked, use, _Performance(self, body, errand, pieces))
+        errand.trip.cache = sound.headers.get(HEADER)
+        return sound
 
     async def spoken(self, body: SpeechBody, errand: Errand, pieces: int | None) -> Sound:
         """The same, by an engine."""

@@ -1,4 +1,4 @@
-"""Logs: one event a line, readable on a terminal, JSON elsewhere. Never text, audio or keys."""
+"""Logs: one event a line, readable on a terminal, JSON elsewhere. Never audio or keys; text only by `log.content`."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import httpx
 
 from spark_control.deep_health import DeepHealth
+from spark_control.history import History
+from spark_control.measuring import Measuring
 from spark_control.settings import Settings, Task, TrafficSettings
 from spark_control.store import Store
 from spark_control.supervision import stamps
@@ -33,7 +35,7 @@ from spark_control.upstreams.client import Upstream
 DialectT = TypeVar("DialectT", bound=Dialect)
 
 
-_CANARIES: Mapping[Task, Callable[[Upstream[Any]], Canary]] = {
+CANARIES: Mapping[Task, Callable[[Upstream[Any]], Canary]] = {
     "speech": speech_canary,
     "transcription": transcription_canary,
     "chat": chat_canary,
@@ -52,25 +54,30 @@ def watch(
     canaries: httpx.AsyncClient,
     store: Store,
     restarters: Mapping[str, Restarter],
+    history: History,
+    measuring: Measuring,
 ) -> DeepHealth:
     """The watcher over every engine of `replays`.
 
     `canaries` is a client of its own, so that a canary never waits behind
     requests for a connection. `restarters` are those of the embedded engines.
     """
-    announcements = Announcements()
+    announcements = Announcements(measuring.announced)
     house = House(store, stamps.now, time.monotonic)
     builder = _Builder(settings, canaries, house, announcements, restarters)
     schedules = [builder.schedule(lane, replay) for replay in replays for lane in replay.lanes]
     cares = [schedule.care for schedule in schedules]
+    measuring.knows(care.name for care in cares)
     first = {settings.upstreams[replay.first.name].task: replay.first.over(canaries) for replay in replays}
     if not {"speech", "transcription"} <= first.keys():
-        return DeepHealth(cares, house, announcements, schedules)
+        return DeepHealth(cares, house, announcements, schedules, history=history, measuring=measuring)
     return DeepHealth(
         cares,
         house,
         announcements,
         schedules,
+        history=history,
+        measuring=measuring,
         closed_loop=closed_loop(first["speech"], first["transcription"]),
         looped=(first["speech"].name, first["transcription"].name),
     )
@@ -104,7 +111,7 @@ class _Builder:
             self._settings.care_of(lane.name),
             kind=settings.kind,
             machine=settings.machine or "",
-            canary=_CANARIES[settings.task](probed),
+            canary=CANARIES[settings.task](probed),
             ready=readiness(probed),
             restarter=self._restarters.get(lane.name)
             or (build_restarter(settings.restart) if settings.restart else None),

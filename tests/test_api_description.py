@@ -138,6 +138,7 @@ def closed(schema: Any) -> Any:
         ("/api/status", "Status"),
         ("/api/incidents", "IncidentList"),
         ("/api/speech-cache", "SpeechCache"),
+        ("/api/machine", "MachineList"),
         ("/v1/models/nobody", "Error"),
     ],
 )

@@ -21,6 +21,7 @@ from starlette.types import Message
 
 from spark_control.keys import Key, KeyFile, Keys
 from spark_control.server import create_app
+from spark_control.sessions import COOKIE, Sessions
 from spark_control.settings import Settings
 from tests.fakes.faults import Fault
 from tests.fakes.llm import FakeVLLM
@@ -28,7 +29,7 @@ from tests.fakes.magpie import FakeMagpie
 from tests.fakes.parakeet import FakeParakeet
 from tests.live import serving
 from tests.sounds import wav
-from tests.test_access import ELSEWHERE, KEY, guarded, made, with_key
+from tests.test_access import ADMIN, ELSEWHERE, KEY, guarded, made, with_key
 
 BODY = b'{"input": "The kettle is ready."}'
 
@@ -142,6 +143,8 @@ def test_no_spelling_of_a_preview_makes_an_engine_work(target, path):
         "X-Real-IP: 127.0.0.1",
         "X-Api-Key: anything",
         "Cookie: session=admin",
+        f"Cookie: {COOKIE}={KEY}",
+        f"Cookie: {COOKIE}=WyJvd25lciIsIiIsMF0.AAAA\r\nSec-Fetch-Site: same-origin",
         "Authorization: Bearer null",
         "Authorization: Bearer undefined",
         "Authorization: Bearer *",
@@ -228,8 +231,20 @@ ROUTES = [
     "/v1/chat/completions",
 ]
 ROUTES += ["/v1/models/tts-1", "/v1/audio/voices/alloy", "/health", "/openapi.json", "/api/status"]
-ROUTES += ["/api/upstreams/magpie/maintenance", "/api/speech-cache"]
-FOR_ALL = {"models", "model", "audio_models", "voices", "voice", "health", "healthz", "readyz"}
+ROUTES += ["/api/upstreams/magpie/maintenance", "/api/speech-cache", "/live", "/login", "/logout", "/metrics"]
+FOR_ALL = {
+    "models",
+    "model",
+    "audio_models",
+    "voices",
+    "voice",
+    "health",
+    "healthz",
+    "readyz",
+    "login",
+    "login_page",
+    "logout",
+}
 """The functions that answer whoever asks."""
 
 
@@ -372,6 +387,139 @@ def test_a_web_socket_is_for_nobody(stranger):
 
     asyncio.run(open_one())
     assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+class Browser:
+    """One that has logged in with an admin key, somewhere on the network."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self.host = client.base_url.netloc.decode()
+        form = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
+        entered = client.post("/login", content=f"key={ADMIN}", headers={**form, **ELSEWHERE})
+        self.cookie = f"{COOKIE}={entered.cookies[COOKIE]}"
+        client.cookies.clear()
+
+    def asks(self, method: str, path: str, **headers: str) -> int:
+        sent = {"cookie": self.cookie, **ELSEWHERE, **{n.replace("_", "-"): v for n, v in headers.items()}}
+        body = b'{"on": false}' if path.startswith("/api/") else BODY if method == "POST" else b""
+        return self._client.request(method, path, headers=sent, content=body).status_code
+
+
+@pytest.fixture(scope="module")
+def browser(_house):
+    return Browser(_house)
+
+
+TYPE = {"content_type": "application/json"}
+DOES = [("POST", "/api/upstreams/magpie/maintenance"), ("POST", "/v1/audio/speech")]
+DOES += [("GET", "/v1/audio/voices/alloy/preview")]
+
+
+@pytest.mark.parametrize(("method", "path"), DOES)
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"sec_fetch_site": "none"},
+        {"sec_fetch_site": ""},
+        {"sec_fetch_site": "Same-Origin"},
+        {"sec_fetch_site": "same-origin, cross-site"},
+        {"sec_fetch_site": "cross-site", "origin": "http://{host}"},
+        {"origin": "null"},
+        {"origin": ""},
+        {"origin": "http://127.0.0.1:3000"},
+        {"origin": "http://127.0.0.1"},
+        {"origin": "http://{host}.evil.example"},
+        {"origin": "http://{host}/"},
+        {"origin": "http://{host}, http://evil.example"},
+        {"origin": "file://"},
+        {"referer": "http://{host}/"},
+    ],
+)
+def test_another_page_does_nothing_in_the_name_of_who_has_logged_in(target, browser, method, path, said):
+    """Whatever site or port it is of: the browser sends the cookie along, and says whose page asks."""
+    headers = {name: value.format(host=browser.host) for name, value in said.items()}
+
+    assert browser.asks(method, path, **TYPE, **headers) == 401
+    assert target.work_done == 0
+
+
+@pytest.mark.parametrize(("method", "path"), DOES)
+def test_the_gateway_s_own_page_does_or_the_test_before_would_mean_nothing(target, browser, method, path):
+    assert browser.asks(method, path, **TYPE, sec_fetch_site="same-origin") == 200
+    assert browser.asks(method, path, **TYPE, origin=f"http://{browser.host}") == 200
+
+
+@pytest.mark.parametrize(
+    "form", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+)
+def test_a_form_changes_nothing_even_on_the_own_page(target, browser, form):
+    path = "/api/upstreams/magpie/restart"
+    assert browser.asks("POST", path, content_type=form, sec_fetch_site="same-origin") == 415
+
+
+def test_a_second_cookie_that_another_port_has_put_there_takes_nobody_s_place(target, browser):
+    own = {"sec_fetch_site": "same-origin", **TYPE}
+    for tossed in (f"{COOKIE}=x; {browser.cookie}", f"{browser.cookie}; {COOKIE}=x"):
+        assert browser.asks("POST", "/v1/audio/speech", **own, cookie=tossed) == 401
+    assert target.work_done == 0
+
+
+def test_no_listed_origin_reads_with_the_cookie(tmp_path, upstreams):
+    with guarded(tmp_path, upstreams, access={"cors_origins": ["http://127.0.0.1", "app://x"]}) as client:
+        cookie = {"cookie": Browser(client).cookie}
+        for origin in ("http://127.0.0.1", "app://x"):
+            answer = client.get("/api/status", headers={**cookie, **ELSEWHERE, "origin": origin})
+            assert answer.status_code == 401
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_a_stream_ends_with_the_key_that_it_was_let_in_by(tmp_path, upstreams):
+    file = KeyFile(tmp_path)
+    file.add(made("owner", ADMIN, admin=True))
+    passed = iter(range(0, 10**9, 10))
+    keys = Keys(file, lambda: float(next(passed)))
+    app = create_app(Settings.model_validate({"upstreams": upstreams}), keys=keys)
+    with serving(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+        cookie = {"cookie": Browser(client).cookie}
+        for path in ("/api/events", "/live"):
+            with client.stream("GET", path, headers={**cookie, **ELSEWHERE}) as told:
+                lines = told.iter_lines()
+                assert next(lines)
+                file.revoke("owner")
+                for _ in lines:
+                    pass
+            assert client.get(path, headers={**cookie, **ELSEWHERE}).status_code == 401
+            file.add(made("owner", ADMIN, admin=True))
+
+
+def test_a_stream_ends_with_the_first_key_if_it_was_let_in_without(tmp_path, upstreams):
+    passed = iter(range(0, 10**9, 10))
+    keys = Keys(KeyFile(tmp_path), lambda: float(next(passed)))
+    app = create_app(Settings.model_validate({"upstreams": upstreams}), keys=keys)
+    with serving(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+        with client.stream("GET", "/api/events", headers=ELSEWHERE) as told:
+            lines = told.iter_lines()
+            assert next(lines)
+            KeyFile(tmp_path).add(made("owner", ADMIN, admin=True))
+            for _ in lines:
+                pass
+        assert client.get("/api/events", headers=ELSEWHERE).status_code == 401
+
+
+def test_a_cookie_of_another_gateway_opens_nothing(stranger, tmp_path):
+    file = KeyFile(tmp_path)
+    file.add(made("owner", "sk-spark-other", admin=True))
+    other = Sessions(tmp_path, Keys(file, lambda: 0.0), lambda: 0.0)
+    cookie = f"{COOKIE}={other.begun(file.read()[0])}".encode()
+
+    for path in ("/api/status", "/v1/audio/speech"):
+        own = [(b"cookie", cookie), (b"sec-fetch-site", b"same-origin")]
+        assert stranger.reaches("GET", path, *own) is None
+        assert stranger.reaches("POST", path, *own) is None
 
 
 TOLD = {

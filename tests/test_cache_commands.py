@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -173,6 +174,19 @@ def test_everything_is_forgotten(run, announcements):
     run("warm", announcements)
     assert run("purge", "--all").stdout.startswith("Forgotten: 2 pieces of speech, ")
     assert run("purge", "--all").stdout.startswith("Forgotten: 0 pieces of speech, ")
+
+
+def test_programs_get_json(run, announcements, magpie):
+    magpie.fault_for = lambda number: Fault(400, b'{"detail": "no such word"}') if number == 1 else None
+    failed, warmed = run("warm", announcements, "--json"), run("warm", announcements, "--json")
+    purged = json.loads(run("purge", "--all", "--json").stdout)
+
+    assert failed.exit_code == 1
+    told = json.loads(failed.stdout)
+    assert (told["new"], told["there"], told["failed"], told["failures"][0]["line"]) == (1, 0, 1, 2)
+    assert json.loads(warmed.stdout) == {"new": 1, "there": 1, "failed": 0, "failures": []}
+    assert purged["entries"] == 2
+    assert purged["bytes"] > 0
 
 
 @pytest.mark.parametrize("arguments", [(), ("--all", "--voice", "alloy")])

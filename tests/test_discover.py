@@ -350,4 +350,5 @@ def test_the_command_s_output_is_a_settings_file(tmp_path, upstreams):
     (tmp_path / "spark-control.toml").write_text(ended.stdout)
 
     assert f"127.0.0.1:{port}  Magpie (NVIDIA's NIM), text to speech\n" in ended.stderr
-    assert spark_control("check", folder=tmp_path).returncode == 0
+    elsewhere = {"SPARK_CONTROL_PORT": "0", "SPARK_CONTROL_STATE": str(tmp_path / "state")}
+    assert spark_control("check", folder=tmp_path, **elsewhere).returncode == 0

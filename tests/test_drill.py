@@ -138,6 +138,15 @@ def test_the_outcome_is_told_in_numbers():
         "  slowest answer  3.1 s",
         "  cured after     2.9 s",
     ]
+    assert good.told() == {
+        "good": True,
+        "cured_after": 2.9,
+        "answered": 40,
+        **counts,
+        "failed": 0,
+        "failures": [],
+        "slowest": 3.1,
+    }
     failed = Outcome(cured_after=2.9, failures=["503: \x1b[2Jno", "503: \x1b[2Jno"]).lines()
     assert "not every request" in failed[0]
     assert click.unstyle(failed[-1]) == "  failed          503:  [2Jno"

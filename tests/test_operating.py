@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from spark_control import operating
+from spark_control.cli import main
 from spark_control.server import create_app
 from spark_control.settings import Settings
 from spark_control.supervision.restarters import RestartFailed
@@ -50,7 +51,7 @@ def run(gateway):
 
 def typed_to(url: str):
     def run(command: str, *arguments: str, **how: Any):
-        return CliRunner().invoke(COMMANDS[command], [*arguments, "--gateway", url], **how)
+        return CliRunner().invoke(main, [command, *arguments, "--gateway", url], **how)
 
     return run
 
@@ -82,6 +83,38 @@ def test_status_is_a_table(run):
 
 def test_status_is_json_for_programs(run):
     assert len(json.loads(run("status", "--json").output)["upstreams"]) == 2
+
+
+def test_so_is_whatever_else_there_is_to_tell(gateway_with):
+    with gateway_with() as gateway:
+        run = typed_to(str(gateway.base_url))
+
+        def told(*words: str) -> Any:
+            return json.loads(run(*words, "--json").stdout)
+
+        assert told("probe", "magpie")["last_probe"]["passed"] is True
+        assert told("maintenance", "magpie", "on")["maintenance"] is True
+        assert told("drain", "magpie", "on")["drained"] is True
+        assert told("incidents") == {"incidents": []}
+        (here,) = told("machine")["machines"]
+        assert here["local"] is True
+
+
+def test_a_failed_probe_is_no_success_for_programs_either(gateway_with, parakeet):
+    with gateway_with() as gateway:
+        parakeet.fault = BROKEN
+        ended = typed_to(str(gateway.base_url))("probe", "parakeet", "--json")
+
+    assert ended.exit_code == 1
+    assert json.loads(ended.stdout)["last_probe"]["passed"] is False
+
+
+def test_the_machine_is_shown(run):
+    lines = run("machine").output.splitlines()
+
+    assert "  this machine" in lines[0]
+    assert any(line.startswith("  memory  ") for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_colour_is_for_terminals_and_for_those_who_want_it(run):
@@ -125,7 +158,10 @@ def test_a_restart_is_watched_until_it_works_again(gateway_over):
     with gateway_over() as url:
         httpx.post(f"{url}/api/upstreams/ear/probe", timeout=30)
         ended = typed_to(url)("restart", "ear")
+        again = json.loads(typed_to(url)("restart", "ear", "--json").stdout)
 
+    assert again["state"] == "healthy"
+    assert again["budget"]["left"] == 1
     assert ended.exit_code == 0, ended.output
     steps = [line[12:].split()[0] for line in ended.output.splitlines()]
     assert (steps[0], steps[-2]) == ("restarting", "healthy")
@@ -181,7 +217,9 @@ def test_incidents_are_listed_and_each_can_be_read(gateway_over):
         eventually(lambda: httpx.get(f"{url}/api/incidents").json()["incidents"][0]["closed"], within=30)
         row = run("incidents").output.splitlines()[1]
         told = run("incidents", row.split()[0]).output
+        for_programs = json.loads(run("incidents", row.split()[0], "--json").output)
 
+    assert for_programs["verdict"] == "sticky"
     assert "  ear             sticky  " in row
     assert told.startswith("ear: sticky, over after ")
     assert "  healthy         a canary passed" in told.splitlines()[-1]
@@ -194,7 +232,10 @@ def test_an_incident_that_never_was_is_told(run):
     assert "There is no incident 'inc_none'" in ended.output
 
 
-@pytest.mark.parametrize("command", [["status"], ["incidents"], ["probe", "a"], ["drill", "wedge", "a"]])
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["status", "--watch"], ["incidents"], ["machine"], ["probe", "a"], ["drill", "wedge", "a"]],
+)
 def test_without_a_gateway_the_cure_is_told(command):
     ended = typed_to(f"http://127.0.0.1:{unused_port()}")(*command)
 
@@ -203,7 +244,7 @@ def test_without_a_gateway_the_cure_is_told(command):
 
 
 def test_something_else_at_that_address_is_told(upstreams):
-    for command in ("status", "incidents"):
+    for command in ("status", "incidents", "machine"):
         ended = typed_to(upstreams["magpie"]["url"])(command)
         assert ended.exit_code == 1
         assert "not as a gateway does" in ended.output

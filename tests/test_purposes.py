@@ -14,6 +14,7 @@ from spark_control.settings import Settings
 
 OPEN = re.compile(
     r"/v1/models(/.*)?|/v1/audio/(voices|models)|/v1/audio/voices/.*|/(health|healthz|readyz|status)"
+    r"|/assets/.*|/(login|logout)"
 )
 METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"])
 
@@ -21,7 +22,7 @@ METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "B
 @given(METHODS, st.text() | st.from_regex(OPEN))
 def test_only_what_is_named_is_open(method, path):
     if purpose_of(method, path) is Purpose.OPEN:
-        assert method in ("GET", "HEAD")
+        assert method in ("GET", "HEAD") or path in ("/login", "/logout")
         assert OPEN.fullmatch(path)
         assert path.isprintable()
         assert not path.endswith("/preview")
@@ -58,6 +59,10 @@ def test_every_route_that_there_is_has_its_purpose():
     for (method, path), purpose in found.items():
         if path.startswith("/api/"):
             assert purpose is (Purpose.READ if method == "GET" else Purpose.WRITE), path
+        elif path in ("/", "/live", "/metrics"):
+            assert purpose is Purpose.READ, path
+        elif path in ("/login", "/logout"):
+            assert purpose is Purpose.OPEN, path
         elif method == "POST" or path.endswith("/preview"):
             assert purpose in DOES_WORK, path
         else:

@@ -121,7 +121,9 @@ described = schemathesis.openapi.from_dict(
         {
             "seed": 1,
             "generation": {"max-examples": 20, "database": "none"},
-            "operations": [{"include-path": "/api/events", "max-stream-events": 1}],
+            "operations": [
+                {"include-path": stream, "max-stream-events": 1} for stream in ("/api/events", "/live")
+            ],
         }
     ),
 )

@@ -11,11 +11,12 @@ from spark_control.screens import (
     ago,
     incident_screen,
     incidents_screen,
-    lasting,
+    legible,
     moment,
     status_screen,
     timeline_lines,
 )
+from spark_control.wording import lasting
 
 AT = "2026-05-04T12:00:00.000Z"
 NOW = moment(AT)
@@ -187,6 +188,12 @@ def test_times_are_told_as_people_tell_them(seconds, told):
 )
 def test_so_are_durations(seconds, told):
     assert lasting(seconds) == told
+
+
+def test_a_transcript_keeps_its_lines_and_letters_and_nothing_that_a_terminal_obeys():
+    joiner = "می\u200cخواهم"
+
+    assert legible(f"one\n\ttwo \x1b[2J\x07\r\x9b {joiner}") == f"one\n\ttwo  [2J    {joiner}"
 
 
 TEXT = st.text(max_size=200)

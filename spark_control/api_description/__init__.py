@@ -20,12 +20,15 @@ from spark_control.api_description import (
     failures,
     health,
     language_models,
+    machine,
+    metrics,
+    page,
     speech,
     transcription,
 )
 from spark_control.api_description.operations import PARAMETERS, headers, responses
 
-_DOORS = (speech, transcription, language_models, discovery, health, admin)
+_DOORS = (speech, transcription, language_models, discovery, health, admin, machine, metrics, page)
 
 _TAGS = {
     "audio": "OpenAI's audio API, answered by the speech engines.",
@@ -33,6 +36,7 @@ _TAGS = {
     "discovery": "Which models and voices there are. Open to everybody.",
     "health": "Whether the gateway lives and takes work. Open to everybody.",
     "admin": "How the engines are, and what can be done about them.",
+    "page": "What a person looks at.",
 }
 
 _ABOUT = (
@@ -72,7 +76,8 @@ def document(version: str) -> dict[str, Any]:
                 "key": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A key of `spark-control key add`. Without any keys nobody needs one.",
+                    "description": "A key of `spark-control key add`. Without any keys nobody needs one. "
+                    "A browser that has logged in shows a cookie instead, on the gateway's own pages.",
                 }
             },
         },

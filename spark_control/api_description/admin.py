@@ -19,7 +19,7 @@ from spark_control.api_description.shapes import count, either, event, flag, tex
 
 __all__ = ["PATHS", "SCHEMAS"]
 
-_NEWS = either(the("Status"), the("Announcement"))
+_NEWS = either(the("Status"), the("Announcement"), the("Fault"))
 
 
 def _reading(

@@ -53,7 +53,25 @@ _ENGINE: dict[str, Schema] = {
     "queued": count("Requests that wait for their turn."),
     "concurrency": count("How many it works on at once, at most.", minimum=1),
     "held": count("Requests that wait for its cure."),
+    "per_minute": number("Answers of it in a minute, over the last five.", minimum=0),
+    "first_byte": maybe(
+        thing(
+            "How soon those answers began.",
+            {
+                "p50": number("Seconds in which half of them did.", minimum=0),
+                "p95": number("Seconds in which 95 of 100 did.", minimum=0),
+            },
+        )
+    ),
     "last_probe": maybe(_PROBE),
+    "probes": thing(
+        "The canaries of the last day, by quarters of an hour.",
+        {
+            "hours": count(),
+            "seconds": listing(maybe(number("How long they took; null where none passed.", minimum=0))),
+            "failed": listing(count("How many failed.")),
+        },
+    ),
     "last_success": maybe(moment("When a client last got an answer of it.")),
     "restart": maybe(
         thing("Who can restart it, and what that is called there.", {"by": text(), "what": text()})
@@ -64,7 +82,10 @@ _ENGINE: dict[str, Schema] = {
             "limit": count(),
             "window": number("In so many seconds."),
             "left": count(),
-            "next_in": maybe(number("Seconds until one more is left.", minimum=0)),
+            "next_in": maybe(
+                number("Seconds until one may be restarted again; null while it may.", minimum=0)
+            ),
+            "frees_in": maybe(number("Seconds until one more is left; null while all are.")),
         },
     ),
     "back_in": maybe(number("Seconds until it should work again.", minimum=0)),

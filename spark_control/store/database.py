@@ -50,6 +50,12 @@ _VERSIONS = (
     """
     CREATE TABLE drained (service TEXT PRIMARY KEY) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE samples (
+        series TEXT NOT NULL, minute INTEGER NOT NULL, total REAL NOT NULL, times INTEGER NOT NULL,
+        PRIMARY KEY (series, minute)
+    ) WITHOUT ROWID;
+    """,
 )
 """What brings a file from each version to the next. One that has been released is never changed again."""
 

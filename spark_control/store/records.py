@@ -52,3 +52,13 @@ class Incident:
     failed: int
     restarts: int
     timeline: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The values of one minute: their sum, and how many they were. `minute` counts from the start of Unix time."""
+
+    series: str
+    minute: int
+    total: float
+    times: int

@@ -7,11 +7,12 @@ when the store is opened was under way when its gateway ended.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from spark_control.store.database import Database
-from spark_control.store.records import Entry, Incident, Restart, Stamp
+from spark_control.store.records import Entry, Incident, Restart, Sample, Stamp
 
 _KEPT = 1000
 """Rows of each kind that are kept at least: of restarts, ten times what the largest budget asks for."""
@@ -171,6 +172,22 @@ class Store:
             self._write("INSERT OR IGNORE INTO drained (service) VALUES (?)", (service,))
         else:
             self._write("DELETE FROM drained WHERE service = ?", (service,))
+
+    # Figures over the last day.
+
+    def save_samples(self, samples: Sequence[Sample], oldest: int, newest: int) -> None:
+        """Remember them in the place of those of the same minutes, and forget what is not of `oldest` to `newest`."""
+        with self._database.writing() as transaction:
+            for each in samples:
+                transaction.execute(
+                    "REPLACE INTO samples (series, minute, total, times) VALUES (?, ?, ?, ?)",
+                    (each.series, each.minute, each.total, each.times),
+                )
+            transaction.execute("DELETE FROM samples WHERE minute < ? OR minute > ?", (oldest, newest))
+
+    def samples(self, oldest: int) -> list[Sample]:
+        query = "SELECT series, minute, total, times FROM samples WHERE minute >= ? ORDER BY series, minute"
+        return [Sample(*row) for row in self._database.read(query, (oldest,))]
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
         with self._database.writing() as transaction:

@@ -58,6 +58,13 @@ class RestartBudget:
         youngest_first = sorted(_since(stamp, now) for stamp in self._recent(now))
         return self.window - youngest_first[self.limit - 1]
 
+    def frees(self, now: Stamp) -> float | None:
+        """Seconds until there is one more left than now; None if there never is, or none is spent."""
+        oldest_first = sorted((_since(stamp, now) for stamp in self._recent(now)), reverse=True)
+        if not oldest_first or not self.limit:
+            return None
+        return self.window - oldest_first[max(0, len(oldest_first) - self.limit)]
+
     def _recent(self, now: Stamp) -> tuple[Stamp, ...]:
         return tuple(stamp for stamp in self.spent if age(stamp, now) < self.window)
 

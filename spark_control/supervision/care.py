@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -72,6 +72,9 @@ _WATCHER = "watcher"
 _INCIDENTS = 20
 """Of an engine, that are looked through for such as an earlier gateway left open."""
 
+_UNNOTED = 100
+"""Canaries that nobody has noted, of which the oldest are forgotten."""
+
 
 @dataclass(slots=True)
 class House:
@@ -117,6 +120,7 @@ class Care:
         self.since = house.stamp().wall
         self.probed: Probed | None = None
         self.probed_at = -math.inf
+        self.unnoted: deque[Probed] = deque(maxlen=_UNNOTED)
         self._house = house
         self._machine = machine
         self._canary = canary
@@ -327,6 +331,7 @@ class Care:
             if self._means_nothing(probed, began):
                 probed = replace(probed, outcome=Inconclusive(probed.detail))
         self.probed, self.probed_at = probed, self._house.clock()
+        self.unnoted.append(probed)
         action = self._feed(probed.outcome)
         if isinstance(probed.outcome, Passed):
             await self._attempts.healthy()

@@ -27,10 +27,11 @@ _AFTERMATH = 60.0
 
 
 class Announcements:
-    """Tells every listener what happens, from now on."""
+    """Tells every listener what happens, from now on. `counted` hears of each at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Callable[[Announcement], None] | None = None) -> None:
         self._listeners: set[asyncio.Queue[Announcement]] = set()
+        self._counted = counted
 
     @contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[Announcement]]:
@@ -42,6 +43,8 @@ class Announcements:
             self._listeners.discard(queue)
 
     def announce(self, announcement: Announcement) -> None:
+        if self._counted:
+            self._counted(announcement)
         for queue in self._listeners:
             if queue.qsize() >= _UNREAD:
                 queue.get_nowait()

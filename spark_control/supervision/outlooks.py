@@ -5,6 +5,7 @@ from __future__ import annotations
 from spark_control.supervision.lane import Outlook
 from spark_control.supervision.recovery import Health, State
 from spark_control.supervision.wedge import Verdict
+from spark_control.wording import in_words
 
 _WHAT_IT_IS = {
     State.UNKNOWN: "has not been tried yet",
@@ -61,5 +62,7 @@ def household(titles: list[tuple[str, Health]]) -> str:
         return "The engines have not all been tried yet."
     if not titles:
         return "No engine is configured."
-    how_many = {1: "The engine is", 2: "Both engines are"}.get(len(titles), f"All {len(titles)} engines are")
+    how_many = {1: "The engine is", 2: "Both engines are"}.get(
+        len(titles), f"All {in_words(len(titles))} engines are"
+    )
     return f"{how_many} working."

@@ -147,6 +147,7 @@ class Replay(Generic[DialectT]):
             if not lane.open:
                 lane.leave(flight)
                 continue
+            work.errand.trip.came_to(lane.name)
             work.executions[lane.name] += 1
             try:
                 with flight.waiting():
@@ -168,6 +169,7 @@ class Replay(Generic[DialectT]):
                 work.errand.admitted = True
                 work.errand.model = lane.upstream.model
                 work.errand.engine = lane.name
+                work.errand.trip.answered(lane.name, self._clock() - flight.began)
                 self._note(lane, work)
                 return Taken(lane, flight, value)
 
@@ -183,16 +185,19 @@ class Replay(Generic[DialectT]):
             return None
         except TimeoutError:
             self._count(lane, "failed")
-            raise (self._too_long_alone() if taken else self._queue_full(lane)) from None
+            raise (self._too_long_alone() if taken else self._queue_full(lane, work)) from None
         finally:
+            waited = self._clock() - began
+            work.errand.trip.waited(waited)
             if taken:
-                work.errand.held(self._clock() - began)
+                work.errand.held(waited)
 
     def _too_long_alone(self) -> EngineDown:
         message = f"{self.first.dialect.title.capitalize()} is busy with a request that must be alone."
         return EngineDown(f"{message} Try again shortly.", code="service_unavailable", retry_after=5)
 
-    def _queue_full(self, lane: Lane[DialectT]) -> QueueFull:
+    def _queue_full(self, lane: Lane[DialectT], work: Work) -> QueueFull:
+        work.errand.trip.came_to(lane.name)
         seconds = retry_after(lane.until_free())
         title = self.first.dialect.title.capitalize()
         return QueueFull(f"{title} has its hands full; try again in about {seconds} s.", retry_after=seconds)
@@ -240,7 +245,7 @@ class Replay(Generic[DialectT]):
             elif best is None or lane.load < best.load:
                 best = lane
         if best is None and full:
-            raise self._queue_full(full)
+            raise self._queue_full(full, work)
         return best
 
     async def _may_have(self, lane: Lane[DialectT], work: Work) -> bool:
@@ -286,9 +291,11 @@ class Replay(Generic[DialectT]):
         if better and work.errand.degraded is None:
             why = better.outlook.sentence or _kept_free(better) or "it failed this request"
             work.errand.degraded = f"{better.name}: {why}"
+            work.errand.trip.degraded = True
             self._count(better, "degraded")
         elif work.failed_in:
             self._count(lane, "replayed")
+        work.errand.trip.replayed |= bool(work.failed_in)
 
     def _better(self, lane: Lane[DialectT], work: Work) -> Lane[DialectT] | None:
         """An engine that would have been chosen before, and could not do it."""
@@ -324,6 +331,7 @@ class Replay(Generic[DialectT]):
                         await turn
                 self._waiting.pop(turn, None)
         except GatewayError:
+            work.errand.trip.came_to(first.name)
             self._count(first, "failed")
             raise
         finally:

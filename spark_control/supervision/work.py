@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
+from spark_control.trip import Trip
+
 MOST_EXECUTIONS = 2
 """Times that one engine gets the same work."""
 
@@ -13,13 +15,16 @@ class Errand:
     """One client's request, all its pieces together: how long it may still be held, and what came of it.
 
     `client` tells whose it is, for the sake of fairness; `wait` is how many
-    seconds a piece of it may wait for its turn.
+    seconds a piece of it may wait for its turn; `trip` is told what it meets.
     """
 
-    def __init__(self, patience: float, client: str = "", wait: float = 60.0) -> None:
+    def __init__(
+        self, patience: float, client: str = "", wait: float = 60.0, trip: Trip | None = None
+    ) -> None:
         self.patience = patience
         self.client = client
         self.wait = wait
+        self.trip = trip or Trip()
         self.admitted = False
         """Whether a piece of it has waited for its turn, or been answered: then no queue is too full for it."""
         self.degraded: str | None = None
@@ -41,6 +46,7 @@ class Errand:
 
     def held(self, seconds: float) -> None:
         self.patience = max(0.0, self.patience - seconds)
+        self.trip.was_held(seconds)
 
 
 class Work:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,13 @@ def restart(**settings: Any) -> None:
     asyncio.run(build_restarter(RestartSettings(**settings)).restart())
 
 
-def why_not(**settings: Any) -> str:
+def rehearsed(**settings: Any) -> str:
+    return asyncio.run(build_restarter(RestartSettings(**settings)).rehearse())
+
+
+def why_not(trial: Callable[..., object] = restart, **settings: Any) -> str:
     with pytest.raises(RestartFailed) as caught:
-        restart(**settings)
+        trial(**settings)
     return str(caught.value)
 
 
@@ -60,13 +64,16 @@ def test_the_polkit_rule_is_for_one_unit(machine: Machine, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", path)
     refused = "systemd does not let this user restart {}; docs/restarts.md has the rule that does"
 
-    assert why_not(systemd="parakeet.service") == refused.format("parakeet.service")
+    for trial in (restart, rehearsed):
+        assert why_not(trial, systemd="parakeet.service") == refused.format("parakeet.service")
     rules = machine.folder / "rules"
     rules.write_text(recipe("js"))
     machine.run("cp", str(rules), "/etc/polkit-1/rules.d/50-spark-control.rules")
     eventually(lambda: is_allowed(path), within=20)
 
     began = machine.shown("parakeet.service", "ExecMainStartTimestampMonotonic")
+    assert rehearsed(systemd="parakeet.service").endswith("this user may restart it")
+    assert machine.shown("parakeet.service", "ExecMainStartTimestampMonotonic") == began
     restart(systemd="parakeet.service")
     assert machine.shown("parakeet.service", "ExecMainStartTimestampMonotonic") != began
     assert why_not(systemd="magpie.service") == refused.format("magpie.service")

@@ -35,6 +35,15 @@ def test_three_restarts_are_allowed_and_a_fourth_once_the_first_is_half_an_hour_
     assert (spent.remaining(at(1800)), spent.wait(at(1800))) == (1, 0)
 
 
+def test_the_next_frees_when_the_oldest_that_counts_is_half_an_hour_old() -> None:
+    assert THREE_IN_THIRTY_MINUTES.frees(at(50)) is None
+    assert spending(at(0), at(100)).frees(at(200)) == 1600
+    assert spending(at(0), at(100), at(200)).frees(at(200)) == 1600
+    beyond = spending(at(0), at(100), at(200), at(300))
+    assert beyond.frees(at(300)) == beyond.wait(at(300)) == 1600
+    assert RestartBudget(limit=0, window=1800, spent=(at(0),)).frees(at(10)) is None
+
+
 def test_the_budget_asked_for_is_left_as_it_was() -> None:
     assert THREE_IN_THIRTY_MINUTES.spend(at(0)).remaining(at(1)) == 2
     assert THREE_IN_THIRTY_MINUTES.remaining(at(1)) == 3

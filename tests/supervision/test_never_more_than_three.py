@@ -23,6 +23,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from spark_control.deep_health import DeepHealth
 from spark_control.errors import GatewayError, UpstreamError
 from spark_control.evidence import Evidence, How
+from spark_control.history import History
+from spark_control.measuring import Measuring
 from spark_control.settings import DeepHealthSettings
 from spark_control.store import Store
 from spark_control.store.records import Stamp
@@ -192,7 +194,10 @@ class Household:
         self.cares = {care.name: care for care in cares}
         schedules = [Schedule(care, 300.0) for care in cares]
         self.asked: list[asyncio.Task[Any]] = []
-        self.deep_health = DeepHealth(cares, house, announcements, schedules)
+        history = History(self.store, lambda: self.machine.stamp().wall)
+        self.deep_health = DeepHealth(
+            cares, house, announcements, schedules, history=history, measuring=Measuring(self.loop.time)
+        )
         self.watching = self.loop.create_task(self.deep_health.run_forever())
 
     def _care(self, house: House, announcements: Announcements, engine: Engine) -> Care:

@@ -11,7 +11,9 @@ from spark_control.supervision.restarters.systemd import SystemdRestarter
 __all__ = ["RestartFailed", "Restarter", "build_restarter"]
 
 
-def build_restarter(settings: RestartSettings) -> Restarter:
+def build_restarter(
+    settings: RestartSettings,
+) -> SystemdRestarter | DockerRestarter | CommandRestarter:
     """The one that the settings name."""
     if settings.systemd:
         return SystemdRestarter(settings.systemd, settings.timeout, user=settings.user)

@@ -30,6 +30,18 @@ class DockerRestarter:
         self._socket = host.removeprefix("unix://") if host.startswith("unix://") else None
         self._base = "http://docker" if self._socket else host.replace("tcp://", "http://", 1)
 
+    async def rehearse(self) -> str:
+        """What speaks for a restart, without one: a phrase. Raises RestartFailed."""
+        async with self._client() as client:
+            client.base_url = client.base_url.join(await self._version(client))
+            await self._started(client)
+        way = (
+            "its socket may be used"
+            if self._socket
+            else "its API answers; whether it restarts, only one tells"
+        )
+        return f"the container is there, and {way}"
+
     async def restart(self) -> None:
         async with self._client() as client:
             client.base_url = client.base_url.join(await self._version(client))

@@ -23,7 +23,9 @@ _MOST_OUTPUT = 64 * 1024
 
 
 class TookTooLong(RestartFailed):
-    """It was ended because its time was up."""
+    """It was ended because its time was up. `output` is what it had said."""
+
+    output = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,23 @@ class Ran:
     output: str
 
 
-async def run(argv: Sequence[str], within: float, environ: Mapping[str, str] | None = None) -> Ran:
-    """Run `argv` without a shell and without input, in a process group of its own. Raises RestartFailed.
+async def run(
+    argv: Sequence[str], within: float, environ: Mapping[str, str] | None = None, *, given: bytes = b""
+) -> Ran:
+    """Run `argv` without a shell, in a process group of its own. Raises RestartFailed.
 
-    What a program leaves running when it succeeds is left alone: it may be the engine.
+    Its input is what is `given`, which a pipe must hold at once. What a program
+    leaves running when it succeeds is left alone: it may be the engine.
     """
     async with _heard() as (output, write_end):
-        process = await _start(argv, write_end, environ)
-        status = await _status(process, argv, within)
+        process = await _start(argv, write_end, environ, given)
+        try:
+            status = await _status(process, argv, within)
+        except TookTooLong as exc:
+            exc.output = output.text
+            raise
         await asyncio.wait([output.ended], timeout=_REST_OF_OUTPUT)
-        return Ran(status, output.kept.decode("utf-8", "replace"))
+        return Ran(status, output.text)
 
 
 class _Output(asyncio.Protocol):
@@ -52,6 +61,10 @@ class _Output(asyncio.Protocol):
     def __init__(self) -> None:
         self.kept = b""
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def text(self) -> str:
+        return self.kept.decode("utf-8", "replace")
 
     def data_received(self, data: bytes) -> None:
         self.kept = (self.kept + data)[-_MOST_OUTPUT:]
@@ -79,12 +92,13 @@ async def _heard() -> AsyncIterator[tuple[_Output, int]]:
 
 
 async def _start(
-    argv: Sequence[str], output: int, environ: Mapping[str, str] | None
+    argv: Sequence[str], output: int, environ: Mapping[str, str] | None, given: bytes
 ) -> asyncio.subprocess.Process:
+    stdin = _holding(given) if given else asyncio.subprocess.DEVNULL
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -103,6 +117,18 @@ async def _start(
         raise RestartFailed(f"{_name(argv)} cannot be run: {os.strerror(exc.errno or 0)}") from None
     finally:
         os.close(output)
+        if given:
+            os.close(stdin)
+
+
+def _holding(given: bytes) -> int:
+    """The end of a pipe from which `given` can be read."""
+    read_end, write_end = os.pipe()
+    try:
+        os.write(write_end, given)
+    finally:
+        os.close(write_end)
+    return read_end
 
 
 async def _status(process: asyncio.subprocess.Process, argv: Sequence[str], within: float) -> int:

@@ -28,6 +28,21 @@ class SystemdRestarter:
         self._user = user
         self._systemctl = ["systemctl", "--no-ask-password", *(["--user"] if user else [])]
 
+    async def rehearse(self) -> str:
+        """What speaks for a restart, without one: a phrase. Raises RestartFailed.
+
+        The right is tried by `reset-failed`, which the recipe's rule allows too
+        and which does nothing to a unit that has not failed.
+        """
+        await self._began()
+        shown = await self._shown("Type", "ActiveState")
+        if shown["Type"] == "oneshot":
+            raise RestartFailed(f"{self.what} has no process of its own; name the unit that runs the engine")
+        if shown["ActiveState"] == "failed":
+            return "the unit is there, and has failed; whether this user may restart it was not tried"
+        self._demand(await self._ask("reset-failed"))
+        return f"the unit is there ({shown['ActiveState']}), and this user may restart it"
+
     async def restart(self) -> None:
         before = await self._began()
         try:

@@ -89,7 +89,10 @@ class Spark:
 
 @contextmanager
 def spark() -> Iterator[Spark]:
-    """One whose engine runs, and which the key `gateway` may restart; the key `stranger` may nothing."""
+    """One whose engine runs, and which the key `gateway` may restart; the key `stranger` may nothing.
+
+    The key `watcher` may see how the machine is, and `shell` whatever it gives to a shell.
+    """
     program = need("/usr/sbin/sshd", "openssh-server")
     need("ssh", "openssh-client")
     with tempfile.TemporaryDirectory(prefix="spark-") as name:
@@ -114,7 +117,9 @@ def _furnish(there: Spark) -> None:
     restart.write_text(_RESTART.format(folder=there.folder))
     restart.chmod(0o755)
     files = {
-        "authorized_keys": f'command="{restart}",restrict {there.make_key("gateway")}\n',
+        "authorized_keys": f'command="{restart}",restrict {there.make_key("gateway")}\n'
+        f'command="{ROOT}/deploy/machine/spark-machine.sh",restrict {there.make_key("watcher")}\n'
+        f'command="sh -s",restrict {there.make_key("shell")}\n',
         "known_hosts": f"[127.0.0.1]:{there.port} {there.make_key('host')}\n",
         "sshd_config": _SSHD.format(port=there.port, folder=there.folder),
     }
