@@ -28,7 +28,8 @@ check: .venv/installed-dev ## Format, lint, types, import floors
 
 .PHONY: test
 test: .venv/installed-dev .venv/node/installed ## All tests
-	$(IN)/python -m pytest -n 3 --dist worksteal
+	$(IN)/python -m pytest -n 3 --dist worksteal -m 'not alone'
+	$(IN)/python -m pytest -m alone
 
 .PHONY: bench
 bench: .venv/installed-dev ## The gateway beside its peers; a few minutes

@@ -128,7 +128,7 @@ def create_app(
     thinking = Thinking(chat, catalog, errands(chat)) if chat else None
 
     async def start() -> None:
-        await asyncio.gather(work(), machines.look_forever(), history.keep())
+        await asyncio.gather(work(), machines.look_forever())
 
     async def work() -> None:
         if engines_ready:
@@ -139,10 +139,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with client, canaries:
-            running = asyncio.create_task(start())
+            running, keeping = asyncio.create_task(start()), asyncio.create_task(history.keep())
             yield
-            running.cancel()
-            await asyncio.wait([running])
+            for task in (running, keeping):  # the last minute of what ran is kept, too
+                task.cancel()
+                await asyncio.wait([task])
             if hearing:
                 hearing.close()
             if store is None:

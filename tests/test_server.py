@@ -24,7 +24,7 @@ def envelope(answer):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/readyz", "/v1/test", "/v1/nothing", "/nothing", "/", "/docs", "/v1/", "/v1/audio/asr"]
+    "path", ["/v1/readyz", "/v1/test", "/v1/nothing", "/nothing", "/docs", "/v1/", "/v1/audio/asr"]
 )
 def test_an_unknown_address_is_a_404_that_names_a_right_one(gateway, path):
     answer = gateway.get(path)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.fakes.faults import CutOff, Fault
 from tests.fakes.parakeet import words_of
+from tests.live import eventually
 from tests.sounds import CONTAINERS, recording, wav, wav_of
 
 CLIP = wav(1.0)
@@ -296,6 +297,8 @@ def test_no_words_in_audible_sound_are_passed_on_and_noted(gateway, parakeet, mo
     monkeypatch.setattr(
         "spark_control.deep_health.log.warning", lambda _, reason, **__: noted.append(reason), raising=False
     )
+    # The closed loop would find it sick.
+    eventually(lambda: gateway.get("/api/status").json()["closed_loop"])
     parakeet.fault = Fault(200, b'{"text": ""}')
 
     assert hear(gateway, file=("a.wav", wav_of(bytes(32_000), 16_000))).json() == {"text": ""}

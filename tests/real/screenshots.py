@@ -30,7 +30,7 @@ from spark_control.store.records import Sample
 from spark_control.telemetry import configure_logging
 from tests.machine.gpus import NvidiaSmi
 from tests.real.browser import DESKTOP, PHONE, Scheme, chromium
-from tests.real.demo import SOON, Owner, card, opened, region
+from tests.real.demo import SOON, Owner, card, opened
 
 _SIZES = {"phone": PHONE, "desktop": DESKTOP}
 _SCHEMES: tuple[Scheme, ...] = ("light", "dark")
@@ -96,6 +96,8 @@ def looks(browser: Browser, url: str) -> Iterator[dict[str, Page]]:
 
 def photograph(pages: dict[str, Page], folder: Path, state: str) -> None:
     for name, page in pages.items():
+        page.evaluate("scrollTo(0, 0)")
+        page.mouse.move(0, 0)
         page.screenshot(path=folder / f"{name}-{state}.png")
         page.screenshot(path=folder / f"{name}-{state}-whole.png", full_page=True)
         tablet = page.context.new_page()
@@ -109,7 +111,9 @@ def photograph_what_was_tried(pages: dict[str, Page], folder: Path) -> None:
         page.get_by_role("button", name="Speak").click()
         page.get_by_role("button", name="Transcribe it").click()
         expect(page.get_by_role("group", name="Transcript")).to_be_visible()
-        region(page, "Try it").screenshot(path=folder / f"{name}-tried.png")
+        page.evaluate("scrollTo(0, 0)")
+        page.mouse.move(0, 0)
+        page.screenshot(path=folder / f"{name}-tried.png", full_page=True)
 
 
 def a_little_life(staged: Staged, page: Page) -> bytes:
@@ -133,7 +137,7 @@ def keep_asking(staged: Staged, recording: bytes) -> None:
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    configure_logging(logging.ERROR)
+    configure_logging(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as programs, ExitStack() as house:
         NvidiaSmi(Path(programs)).says()
         os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"

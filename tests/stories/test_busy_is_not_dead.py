@@ -17,6 +17,8 @@ from tests.live import eventually, serving
 from tests.sounds import wav
 from tests.wedges import Restarts, upstreams_of
 
+pytestmark = pytest.mark.alone
+
 
 def saturated(folder: Path, kind: str, seconds: float, *, clients: int = 24) -> tuple[Counter[int], int]:
     """Statuses that `clients` got from an engine which does one thing at a time and lets sixteen wait; its restarts."""

@@ -16,6 +16,8 @@ import pytest
 from tests.fakes.supervised import Execution
 from tests.wedges import Doing, Request, Speaking, Transcribing, household, upstreams_of
 
+pytestmark = pytest.mark.alone
+
 CLIENTS, GREEDY, AT_ONCE = 64, 4, 4
 TAKES = 0.03
 SECONDS = 6.0

@@ -9,12 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.fakes.supervised import SupervisedEngine
 from tests.live import eventually
 from tests.processes import Serving, serve
 from tests.sounds import wav
 from tests.wedges import upstreams_of
+
+pytestmark = pytest.mark.alone
 
 
 def settings_file(folder: Path, engine: SupervisedEngine) -> Path:

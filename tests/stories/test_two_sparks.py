@@ -12,6 +12,8 @@ from tests.fakes.supervised import SupervisedEngine
 from tests.live import eventually
 from tests.wedges import Crowd, Transcribing, check_history, household, upstreams_of
 
+pytestmark = pytest.mark.alone
+
 CLIENTS, REQUESTS = 16, 640
 
 

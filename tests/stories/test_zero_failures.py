@@ -16,6 +16,8 @@ import pytest
 from tests.fakes.supervised import SupervisedEngine
 from tests.wedges import Crowd, Speaking, Transcribing, check_history, household
 
+pytestmark = pytest.mark.alone
+
 Fault = tuple[str, dict[str, Any]]
 
 CLIENTS, REQUESTS = 16, 1008
