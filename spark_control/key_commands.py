@@ -6,7 +6,7 @@ import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,6 +40,7 @@ def key() -> None:
     help="What it may be used for; may be given several times. Default: everything.",
 )
 @click.option("--no-cache", is_flag=True, help="What is spoken for it is not remembered.")
+@json_option
 @config_option
 def add(
     name: str,
@@ -49,6 +50,8 @@ def add(
     uses: tuple[str, ...],
     no_cache: bool,  # noqa: FBT001
     config: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Make a key for NAME, and print it, once."""
     from pydantic import ValidationError
@@ -76,6 +79,9 @@ def add(
         file.add(made)
     except KeyFileError as exc:
         fail(str(exc))
+    if as_json:
+        print_json({"key": text, **_told(made)})
+        return
     click.echo(f"The key of {name}, which is shown only now:", err=True)
     click.echo(text)
     click.echo(f"It is for the gateway whose state folder is {file.path.parent}.", err=True)
@@ -91,7 +97,7 @@ def list_(config: Path | None, *, as_json: bool) -> None:
     file = _file(config)
     keys = _read(file)
     if as_json:
-        print_json([each.model_dump(exclude={"digest"}) for each in keys])
+        print_json([_told(each) for each in keys])
         return
     for each in keys:
         click.echo(_line(each))
@@ -107,8 +113,9 @@ def list_(config: Path | None, *, as_json: bool) -> None:
 
 @key.command()
 @click.argument("name")
+@json_option
 @config_option
-def revoke(name: str, config: Path | None) -> None:
+def revoke(name: str, config: Path | None, *, as_json: bool) -> None:
     """Have the key of NAME open nothing any more."""
     from spark_control.keys import KeyFileError
 
@@ -117,6 +124,9 @@ def revoke(name: str, config: Path | None) -> None:
         file.revoke(name)
     except KeyFileError as exc:
         fail(str(exc))
+    if as_json:
+        print_json({"revoked": name, "left": len(_read(file))})
+        return
     click.echo(f"The key of {name} opens nothing any more.")
     if not _read(file):
         click.echo(f"It was the last. {_only_this_machine(file)}", err=True)
@@ -143,6 +153,11 @@ def _read(file: KeyFile) -> tuple[Key, ...]:
         return file.read()
     except KeyFileError as exc:
         fail(str(exc))
+
+
+def _told(each: Key) -> dict[str, Any]:
+    """What a program may know of it."""
+    return each.model_dump(exclude={"digest"})
 
 
 def _line(each: Key) -> str:

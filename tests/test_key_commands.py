@@ -63,6 +63,15 @@ def test_what_a_key_may_stands_in_the_list(run, file):
     assert (key.uses, key.rate, key.patience, key.remembers) == (("speech",), "60/minute", 8.0, False)
 
 
+def test_a_program_makes_and_revokes_keys_and_is_told_in_json(run, file):
+    made = json.loads(run("add", "kitchen", "--rate", "60/minute", "--json").stdout)
+    (kept,) = file.read()
+
+    assert kept.digest == digest_of(made["key"])
+    assert (made["name"], made["rate"], made["admin"]) == ("kitchen", "60/minute", False)
+    assert json.loads(run("revoke", "kitchen", "--json").stdout) == {"revoked": "kitchen", "left": 0}
+
+
 def test_a_program_gets_the_list_as_json_without_what_the_keys_hash_to(run):
     run("add", "kitchen", "--only", "speech", "--only", "chat")
     (key,) = json.loads(run("list", "--json").stdout)
