@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from types import NoneType
 from typing import get_args, get_origin
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -46,7 +45,7 @@ def cure_of(error: ErrorDetails) -> str:
         case "string_pattern_mismatch":
             return f"Write it as {_EXAMPLES.get(key, 'plain letters and digits')}."
         case "url_parsing" | "url_scheme" | "url_type":
-            return f"Write it as {_EXAMPLES['url']}."
+            return f"Write it as {_url(error['input'])}."
         case "value_error":
             return _of_a_value(key, error["input"])
         case "bool_parsing" | "bool_type":
@@ -102,10 +101,16 @@ def _of_a_value(key: str, given: object) -> str:
             'For example: restart = { systemd = "parakeet.service" }; docs/restarts.md has a recipe for each.'
         )
     if key == "url":
-        parts = urlsplit(str(given))
-        bare = f'url = "{parts.scheme}://{parts.netloc.rpartition("@")[2]}"'
-        return f"Write it as {bare if parts.netloc else _EXAMPLES['url']}"
+        return f"Write it as {_url(given)}."
     return _REFERENCE
+
+
+def _url(given: object) -> str:
+    """The address alone of what was given for one, if there is an address in it."""
+    host = re.fullmatch(
+        r"(?:(https?)://)?(?:[^/?#]*@)?([A-Za-z0-9.-]+(?::[0-9]{1,5})?)(?:[/?#].*)?", str(given)
+    )
+    return f'url = "{host[1] or "http"}://{host[2]}"' if host else _EXAMPLES["url"]
 
 
 def _meaning(path: Sequence[str]) -> str:

@@ -60,10 +60,13 @@ def test_an_engine_without_what_it_needs_is_told_of_once(read):
     }
 
 
-def test_an_address_with_a_path_is_answered_with_the_one_without(read):
-    (fault,) = read('[upstreams.a]\nkind = "magpie"\nurl = "http://spark-1:9000/v1"\n').findings
+@pytest.mark.parametrize(
+    "given", ["http://spark-1:9000/v1", "spark-1:9000", "http://me:secret@spark-1:9000", "spark-1:9000/v1?a"]
+)
+def test_an_address_with_too_much_or_too_little_is_answered_with_a_right_one(read, given):
+    (fault,) = read(f'[upstreams.a]\nkind = "magpie"\nurl = "{given}"\n').findings
 
-    assert fault.cure == 'Write it as url = "http://spark-1:9000"'
+    assert fault.cure == 'Write it as url = "http://spark-1:9000".'
 
 
 def test_a_name_that_cannot_be_one_is_answered_with_one_that_can(read):
