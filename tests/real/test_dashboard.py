@@ -244,6 +244,7 @@ def test_without_a_key_there_is_nothing_to_see_or_do(browser, locked):
             assert page.evaluate("async (path) => (await fetch(path)).status", path) == 401
 
         log_in(page, KEY)
+        expect(connection(page)).to_have_text("Live")
         expect(house(page)).to_have_text("Both engines are working.")
         expect(region(page, "Now")).to_contain_text("kitchen is no admin key")
         expect(page.get_by_role("button", name="Restart")).to_have_count(0)
@@ -256,6 +257,7 @@ def test_without_a_key_there_is_nothing_to_see_or_do(browser, locked):
 
         page.get_by_role("button", name="Log out").click()
         log_in(page, ADMIN)
+        expect(connection(page)).to_have_text("Live")
         button(page, "magpie", "Maintenance").click()
         expect(card(page, "magpie")).to_contain_text("In maintenance")
 
@@ -271,10 +273,11 @@ HOSTILE = """<img src="http://evil.example/x" onerror="window.had = 1"><script>w
 def test_what_an_engine_says_is_text(browser, gateway_with, magpie, parakeet, recording):
     voices = {"en-US": {"voices": [f"Magpie-Multilingual.EN-US.{HOSTILE}"]}}
     magpie.voices_fault = Fault(200, json.dumps(voices).encode())
-    parakeet.fault = Fault(200, json.dumps({"text": HOSTILE}).encode())
     with gateway_with() as client, visit(browser, str(client.base_url).rstrip("/")) as page:
         page.goto("/")
         expect(page.get_by_role("listbox", name="Voice")).to_contain_text("<img")
+        expect(card(page, "parakeet")).to_contain_text("working")  # and no canary to come finds it sick
+        parakeet.fault = Fault(200, json.dumps({"text": HOSTILE}).encode())
         page.get_by_label("Recording", exact=True).set_input_files(recording)
         expect(region(page, "Hear").get_by_role("group", name="Transcript")).to_contain_text("<img")
         expect(page.get_by_role("main").locator("img, script")).to_have_count(0)
