@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from spark_control.completion import voices as voice_names
-from spark_control.options import fail, json_option, print_json, with_gateway
+from spark_control.options import fail, json_option, print_json, speed_option, with_gateway
 
 if TYPE_CHECKING:
     from spark_control.gateway_client import CacheClient
@@ -34,13 +34,7 @@ _with_gateway = with_gateway(_cache)
     help="The name that will be asked for. Default: the gateway's default voice.",
 )
 @click.option("--format", "format_", default="mp3", show_default=True, help="The one that will be asked for.")
-@click.option(
-    "--speed",
-    type=click.FloatRange(0.25, 4.0),
-    default=1.0,
-    show_default=True,
-    help="1 is the voice's own pace.",
-)
+@speed_option
 @json_option
 @_with_gateway
 def warm(

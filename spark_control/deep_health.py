@@ -104,10 +104,18 @@ class DeepHealth:
         wall = self._house.stamp().wall
         return {
             "at": iso(wall),
-            "sentence": household([(care.title, care.health) for care in self._cares.values()]),
+            "sentence": household(
+                [(care.title, care.health) for care in self._cares.values()], self._drained()
+            ),
             "upstreams": [self._shown(care) for care in self._cares.values()],
             "closed_loop": _probe_shown(*self._looped) if self._looped else None,
         }
+
+    def _drained(self) -> list[str]:
+        """What nobody does, since each engine that could is kept from requests."""
+        cares = self._cares.values()
+        served = {care.title for care in cares if not care.lane.drained}
+        return [care.title for care in cares if care.title not in served]
 
     async def restart(self, name: str, *, force: bool) -> None:
         """Restart it for a person; returns once that is under way. Raises KeyError, and Conflict if it may not be."""

@@ -264,6 +264,9 @@ def why_no_answer(exc: Exception, base: str) -> str:
 def reason(answer: httpx.Response) -> str:
     """The sentence in a refusal."""
     try:
-        return str(answer.json()["error"]["message"])
+        message = str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return f"that address answers {answer.status_code}, but not as a gateway does"
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        return f"{message} This command sends the one in {KEY_VARIABLE}."
+    return message

@@ -96,7 +96,8 @@ class Measuring:
         path.count(trip)
         if trip.upstream is not None:
             engine = self._engines.get(upstream) or self._reached(upstream)
-            engine.queue.observe(trip.queued)
+            if trip.queued or trip.engine is not None:  # who was turned away at once did not wait for 0 s
+                engine.queue.observe(trip.queued)
             if trip.engine is not None:
                 engine.engine.observe(trip.engine)
             if trip.good and trip.first_byte is not None:

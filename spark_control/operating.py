@@ -194,7 +194,12 @@ def drill() -> None:
 
 @drill.command()
 @_engine_argument
-@click.option("--fault", default="w1", show_default=True, help="Which of the known ways to wedge.")
+@click.option(
+    "--fault",
+    default="w1",
+    show_default=True,
+    help="How it fails: w1 to w12, hang, half_body; a name that is none is answered with all of them.",
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 900),

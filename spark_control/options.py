@@ -31,6 +31,13 @@ gateway_option = click.option(
     help="The gateway to ask. Default: where this folder's settings say it listens.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+speed_option = click.option(
+    "--speed",
+    type=click.FloatRange(0.25, 4.0),
+    default=1.0,
+    show_default=True,
+    help="1 is the voice's own pace.",
+)
 
 
 def with_gateway(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
+import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, closing
@@ -76,7 +79,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
-        raise CannotServe(f"cannot listen on {host} port {port}: {os.strerror(exc.errno or 0)}") from None
+        why = os.strerror(exc.errno or 0)
+        cure = "; --port names another" if exc.errno == errno.EADDRINUSE else ""
+        raise CannotServe(f"cannot listen on {host} port {port}: {why}{cure}") from None
 
 
 async def serve(
@@ -170,8 +175,13 @@ def what_runs_where(settings: Settings, listening: socket.socket, *, embedded: b
 
 
 def what_to_try(base: str) -> str:
-    """Lines to copy into another terminal, and the settings of a client."""
+    """Where the page is, lines to copy into another terminal, and the settings of a client."""
+    page = base.removesuffix("/v1")
+    program = "spark-control" if shutil.which("spark-control") else sys.argv[0]
+    where = "" if page == "http://127.0.0.1:8090" else f" --gateway {page}"
     return f"""
+Open {page}/ in a browser.
+
 In another terminal, speak:
 
   curl {base}/audio/speech -H 'Content-Type: application/json' \\
@@ -189,9 +199,9 @@ Open WebUI, Admin Panel > Settings > Audio:
 
 (From a container, this machine is not 127.0.0.1: docs/clients/open-webui.md.)
 
-See a wedge healed under your eyes:
+See a wedge healed under your eyes: press "Wedge it" on the page, or
 
-  spark-control drill wedge parakeet
+  {program} drill wedge parakeet{where}
 
 The embedded engines are small and mishear a word in ten or so; a Spark's own do better.
 Ctrl-C ends it."""

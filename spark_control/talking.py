@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spark_control.completion import voices as voice_names
-from spark_control.options import fail, json_option, print_json, with_gateway
+from spark_control.options import fail, json_option, print_json, speed_option, with_gateway
 
 if TYPE_CHECKING:
     from spark_control.gateway_client import GatewayClient
@@ -46,13 +46,7 @@ _with_gateway = with_gateway(_user)
     shell_complete=voice_names,
     help="One of OpenAI's names, your own, or those that `spark-control voices` lists.",
 )
-@click.option(
-    "--speed",
-    type=click.FloatRange(0.25, 4.0),
-    default=1.0,
-    show_default=True,
-    help="1 is the voice's own pace.",
-)
+@speed_option
 @json_option
 @_with_gateway
 def say(
@@ -103,7 +97,7 @@ class _Performance:
                     self.told["player"] = playback.finish()
             except CannotPlay as exc:
                 sound = wav_header(RATE, len(playback.sound)) + bytes(playback.sound)
-                Path(_WITHOUT_A_PLAYER).write_bytes(sound)
+                _write(_WITHOUT_A_PLAYER, sound)
                 fail(f"it could not be played, so it is in {_WITHOUT_A_PLAYER} ({exc})")
 
     def write(self, output: str) -> None:
@@ -116,11 +110,7 @@ class _Performance:
                 sys.stdout.buffer.write(piece)
                 sys.stdout.buffer.flush()
             return
-        sound = b"".join(spoken)  # half a file would be none
-        try:
-            Path(output).write_bytes(sound)
-        except OSError as exc:
-            fail(f"{output} cannot be written: {exc.strerror}")
+        _write(output, b"".join(spoken))  # half a file would be none
         self.told["output"] = output
 
     def sentence(self) -> str:
@@ -158,6 +148,13 @@ class _Performance:
                 going.done(told["bytes"])
                 yield piece
         told["seconds"] = round(time.monotonic() - began, 3)
+
+
+def _write(file: str, sound: bytes) -> None:
+    try:
+        Path(file).write_bytes(sound)
+    except OSError as exc:
+        fail(f"{file} cannot be written: {exc.strerror}")
 
 
 @click.command()

@@ -102,8 +102,8 @@ class Trip:
             told["queue_ms"] = _ms(self.queued)
             told["engine_ms"] = None if self.engine is None else _ms(self.engine)
             told["replayed"] = self.replayed
-        if self.held:
-            told["held_ms"] = _ms(self.held)
+        if held := _ms(self.held):  # who was turned away at once was not
+            told["held_ms"] = held
         if self.degraded:
             told["degraded"] = True
         if self.cache is not None:

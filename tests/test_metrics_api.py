@@ -118,6 +118,20 @@ def test_metrics_take_any_key_or_this_machine(tmp_path, upstreams, magpie, parak
         assert client.get("/metrics", headers=ELSEWHERE).status_code == 401
 
 
+def test_who_is_turned_away_at_once_makes_the_wait_for_a_turn_no_shorter():
+    measuring = Measuring(lambda: 0.0)
+    served, refused = Trip(), Trip()
+    served.waited(4.0)
+    served.answered("magpie", 0.1)
+    refused.came_to("magpie")
+    for trip, status in ((served, 200), (refused, 429)):
+        trip.status, trip.whole = status, True
+        measuring.answered("/v1/audio/speech", trip)
+    samples = samples_of(generate_latest(measuring.registry).decode())
+    assert value(samples, "queue_seconds_count", upstream="magpie") == 1
+    assert value(samples, "queue_seconds_sum", upstream="magpie") == 4
+
+
 ROUTES = st.sampled_from(["/v1/audio/speech", OTHER])
 TRIPS = st.tuples(
     ROUTES, st.sampled_from([None, "magpie"]), st.integers(0, 599), st.booleans(), st.floats(0, 1e6)

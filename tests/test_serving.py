@@ -92,7 +92,9 @@ def test_a_taken_port_is_told_in_a_sentence(tmp_path):
         ended = spark_control("serve", "--port", port, folder=tmp_path)
 
     assert ended.returncode == 1
-    assert ended.stderr == f"spark-control: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    assert ended.stderr == (
+        f"spark-control: cannot listen on 127.0.0.1 port {port}: Address already in use; --port names another\n"
+    )
 
 
 def settings_file(folder, upstreams) -> str:

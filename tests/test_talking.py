@@ -77,6 +77,15 @@ def test_what_no_player_could_play_is_not_lost(run, gateway, folder):
     assert (folder / "speech.wav").read_bytes()[44:] == samples(gateway, "Good morning.")
 
 
+def test_what_can_neither_be_played_nor_kept_is_told(run, folder):
+    player(folder, "aplay", "cat > /dev/null; exit 3")
+    (folder / "speech.wav").mkdir()
+    ended = run("say", "Good morning.")
+
+    assert ended.exit_code == 1
+    assert ended.stderr == "spark-control: speech.wav cannot be written: Is a directory\n"
+
+
 def test_a_program_is_told_who_said_it_and_how_soon(run, folder):
     player(folder, "paplay")
     played = json.loads(run("say", "Good morning.", "--json").stdout)

@@ -77,6 +77,12 @@ def test_a_held_request_tells_how_long_it_was_held():
     with_engines(life, FIRST)
 
 
+def test_who_was_turned_away_at_once_was_not_held():
+    trip = Trip()
+    trip.was_held(0.00001)
+    assert "held_ms" not in trip.told()
+
+
 def test_a_queued_request_tells_how_long_it_waited_for_its_turn():
     async def life(house: Household) -> None:
         first, second = house.work("a"), house.work("b")

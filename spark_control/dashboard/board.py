@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from spark_control.dashboard.incidents import incidents_view
+from spark_control.dashboard.incidents import MOST, incidents_view
 from spark_control.dashboard.machine import machine_view
 from spark_control.dashboard.now import card_view, house_view, second
 from spark_control.dashboard.rendering import Pages
@@ -20,7 +20,6 @@ from spark_control.store.records import Incident
 log = structlog.get_logger()
 
 _FRESH = 0.25
-_INCIDENTS = 20
 
 Parts = Mapping[str, str]
 """Pieces of the page, by the ids of the elements that they are the inside of."""
@@ -84,7 +83,7 @@ class Board:
 
     async def _incidents(self) -> Sequence[Incident]:
         try:
-            return await self._deep_health.incidents(_INCIDENTS)
+            return await self._deep_health.incidents(MOST)
         except StoreError as exc:
             log.warning("incidents cannot be read", reason=str(exc))
             return ()

@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from spark_control.store.records import Entry, Incident
 from spark_control.wording import how_many, in_words, lasting
 
+MOST = 20
+"""Incidents that are looked at."""
+
 _SHOWN = 12
 _DAY = 86400
 
@@ -29,7 +32,7 @@ _VERDICTS = {
 }
 
 _STEPS = {
-    "suspected": ("busy", "a request failed"),
+    "suspected": ("busy", "failed a request"),
     "ejected": ("bad", "wedged"),
     "canary failed": ("bad", "probe failed"),
     "asked to restart": ("busy", "restart asked for"),
@@ -82,15 +85,20 @@ class Incidents:
 
 
 def incidents_view(incidents: Sequence[Incident], now: float) -> Incidents:
-    """`incidents`, the newest first, as they stand at `now`."""
+    """`incidents`, the newest `MOST`, as they stand at `now`. Of these, each that goes on is shown."""
     recent = [each for each in incidents if each.closed is None or now - each.closed < _DAY]
-    return Incidents(_day(recent), tuple(_told(each) for each in incidents[:_SHOWN]))
+    shown = [each for at, each in enumerate(incidents) if at < _SHOWN or each.closed is None]
+    return Incidents(_day(recent, more=len(recent) >= MOST), tuple(_told(each) for each in shown))
 
 
-def _day(recent: Sequence[Incident]) -> str:
+def _day(recent: Sequence[Incident], *, more: bool) -> str:
+    """With `more` there may have been others before."""
     if not recent:
         return "Nothing went wrong in the last 24 hours."
     failed = sum(each.failed for each in recent)
+    if more:
+        lost = f"{how_many(failed, 'request')} failed in these" if failed else "no request was lost in these"
+        return f"At least {how_many(len(recent), 'incident')} in the last 24 hours; {lost}."
     lost = f"{how_many(failed, 'request')} failed" if failed else "no request was lost"
     return f"{how_many(len(recent), 'incident').capitalize()} in the last 24 hours; {lost}."
 
@@ -98,8 +106,9 @@ def _day(recent: Sequence[Incident]) -> str:
 def _told(incident: Incident) -> Told:
     tone, word = _standing(incident)
     over = incident.closed
-    steps = [_step(each, incident.opened) for each in incident.timeline]
-    long = len(steps) > _LONGEST
+    timeline = incident.timeline
+    left_out = max(0, len(timeline) - _LONGEST)
+    told = (*timeline[: _LONGEST - _LAST], *timeline[-_LAST:]) if left_out else timeline
     return Told(
         id=incident.id,
         service=incident.service,
@@ -113,8 +122,8 @@ def _told(incident: Incident) -> Told:
         evidence=incident.evidence if incident.verdict else "",
         requests=_requests(incident),
         restarts="" if not incident.restarts else f"{how_many(incident.restarts, 'restart')}.".capitalize(),
-        steps=tuple(steps[: _LONGEST - _LAST] + steps[-_LAST:] if long else steps),
-        left_out=len(steps) - _LONGEST if long else 0,
+        steps=tuple(_step(each, incident.opened) for each in told),
+        left_out=left_out,
     )
 
 

@@ -83,7 +83,8 @@ def house_view(status: Json, incidents: Sequence[Incident]) -> House:
     last = incidents[0] if incidents else None
     if not sick:
         tried = bool(engines) and all(each["state"] == "healthy" for each in engines)
-        return House("ok" if tried else "idle", status["sentence"], None, "", None, last)
+        tone = "busy" if out_of_service(status) else "ok" if tried else "idle"
+        return House(tone, status["sentence"], None, "", None, last)
     tones = [_STATES[each["state"]][0] for each in sick]
     tone = "bad" if "bad" in tones else "busy"
     held = sum(each["held"] for each in engines)
@@ -99,13 +100,20 @@ def house_view(status: Json, incidents: Sequence[Incident]) -> House:
             tone, f"{which} engines are not working: {each_is}{waits}", None, "", _back_at(status, sick), last
         )
     (engine,) = sick
-    opened = next((each.opened for each in incidents if each.id == engine["incident"]), None)
+    incident = next((each for each in incidents if each.id == engine["incident"]), None)
     name, goes_on = _capital(engine["name"]), _STATES[engine["state"]][2]
-    if opened is None or engine["state"] == "suspected":
+    if incident is None or engine["state"] == "suspected":
         return House(tone, f"{name} {goes_on}{waits}", None, "", _back_at(status, sick), last)
-    again = " again" if engine["state"] == "loading" else ""
+    goes_on += " again" if engine["state"] == "loading" else ""
+    if incident.timeline and incident.timeline[0].what == "asked to restart":  # by a person; it did not wedge
+        return House(tone, f"{name} {goes_on}{waits}", None, "", _back_at(status, sick), last)
     return House(
-        tone, f"{name} wedged ", second(opened), f" and {goes_on}{again}{waits}", _back_at(status, sick), last
+        tone,
+        f"{name} wedged ",
+        second(incident.opened),
+        f" and {goes_on}{waits}",
+        _back_at(status, sick),
+        last,
     )
 
 
@@ -159,7 +167,8 @@ def out_of_service(status: Json) -> list[str]:
     """The tasks that no engine takes work for."""
     tasks: dict[str, bool] = {}
     for each in status["upstreams"]:
-        tasks[each["task"]] = tasks.get(each["task"], False) or each["state"] in TAKES_WORK
+        takes_work = each["state"] in TAKES_WORK and not each["drained"]
+        tasks[each["task"]] = tasks.get(each["task"], False) or takes_work
     return [task for task, served in tasks.items() if not served]
 
 
@@ -177,7 +186,7 @@ def _back_at(status: Json, sick: Sequence[Json]) -> str | None:
     waits = [each["back_in"] for each in sick]
     if any(each is None for each in waits):
         return None
-    return second(datetime.fromisoformat(status["at"]).timestamp() + math.ceil(max(waits)))
+    return second(math.ceil(datetime.fromisoformat(status["at"]).timestamp() + max(waits)))
 
 
 def _probes_told(probes: Json) -> str:

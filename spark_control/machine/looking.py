@@ -28,7 +28,7 @@ be ended, and many of them would be a burden of their own."""
 
 _ELSEWHERE = 20.0
 _AGAIN_ELSEWHERE = 60.0
-"""Seconds until a machine that does not answer is asked again, at last."""
+"""Seconds until a machine that does not answer, or not to the end, is asked again, at last."""
 
 
 class Here:
@@ -37,7 +37,7 @@ class Here:
     def __init__(
         self, disks: Sequence[Path], clock: Callable[[], float], *, gpu: bool, proc: Path = Path("/proc")
     ) -> None:
-        self._disks = disks
+        self._disks = tuple(dict.fromkeys(disks))  # Prometheus takes no figure twice
         self._clock = clock
         self._proc = proc
         self._gpu = gpu
@@ -97,27 +97,31 @@ class Elsewhere:
         self._wall = wall
         self._last = Look()
         self._ask_at = clock()
-        self._failed = 0
+        self._pause = every
 
     async def look(self) -> Look:
         if self._clock() >= self._ask_at:
-            self._last = await self._answer()
-            self._failed = self._failed + 1 if self._last.problem else 0
-            pause = min(self._every * 2**self._failed, max(self._every, _AGAIN_ELSEWHERE))
-            self._ask_at = self._clock() + (pause if self._failed else 0.0)
+            self._last, whole = await self._answer()
+            self._pause = self._every if whole else min(self._pause * 2, max(self._every, _AGAIN_ELSEWHERE))
+            self._ask_at = self._clock() + (0.0 if whole else self._pause)
         return self._last
 
-    async def _answer(self) -> Look:
+    async def _answer(self) -> tuple[Look, bool]:
+        """What was seen, and whether that is all. What hung over there may hang on: it is not to become many."""
+        in_time = True
         try:
             ran = await run(self._command, _ELSEWHERE, given=report.SCRIPT.encode())
         except TookTooLong as exc:
-            told, why = exc.output, str(exc)
+            told, why, in_time = exc.output, str(exc), False
         except RestartFailed as exc:
-            return Look(problem=f"{_sentence(str(exc))}.")
+            return Look(problem=f"{_sentence(str(exc))}."), False
         else:
             told, why = ran.output, _how_it_ended(PurePath(self._command[0]).name, ran)
         found = report.sections(told)
-        return report.read(found, self._wall()) if "loadavg" in found else Look(problem=f"{_sentence(why)}.")
+        if "loadavg" not in found:
+            return Look(problem=f"{_sentence(why)}."), False
+        seen = report.read(found, self._wall())
+        return seen, in_time and seen.problem is None
 
 
 def _how_it_ended(name: str, ran: Ran) -> str:

@@ -48,8 +48,9 @@ def cpus(stat: str) -> int | None:
 
 
 def disks(df: str) -> tuple[Disk, ...]:
-    """From `df -kP`."""
-    return tuple(
-        Disk(harmless(path), int(total) * _KIB, int(free) * _KIB)
+    """From `df -kP`. Of what it tells of one path, the last."""
+    found = {
+        harmless(path): (int(total) * _KIB, int(free) * _KIB)
         for total, free, path in _DISK.findall(df)[:_DISKS]
-    )
+    }
+    return tuple(Disk(path, total, free) for path, (total, free) in found.items())

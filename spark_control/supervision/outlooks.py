@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from spark_control.supervision.lane import Outlook
 from spark_control.supervision.recovery import Health, State
 from spark_control.supervision.wedge import Verdict
@@ -53,11 +55,13 @@ def _code(health: Health) -> str:
     return "service_restarting" if health.restartable else "service_unavailable"
 
 
-def household(titles: list[tuple[str, Health]]) -> str:
-    """One sentence for all of them."""
+def household(titles: list[tuple[str, Health]], drained: Collection[str] = ()) -> str:
+    """One sentence for all of them. Of what is `drained`, each engine is."""
     sick = [(title, health) for title, health in titles if health.state not in (State.HEALTHY, State.UNKNOWN)]
     if sick:
         return f"{sentence(*sick[0])}."
+    for title in drained:
+        return f"{title.capitalize()} gets no requests: its owner keeps them away."
     if any(health.state is State.UNKNOWN for _, health in titles):
         return "The engines have not all been tried yet."
     if not titles:

@@ -18,7 +18,7 @@ from spark_control.errors import (
 
 _QUOTED_CHARACTERS = 200
 _GIVES_SOMETHING_AWAY = re.compile(
-    r"https?:|[\\/]\w+[\\/]|Traceback|\d+\.\d+\.\d+\.\d+|\w:\d{2,5}\b|0x[0-9a-f]{6}"
+    r"https?:|[\\/]\w+[\\/]|Traceback|\d\.\d+\.\d+\.\d|\w:\d{2,5}\b|0x[0-9a-f]{6}"
     r"|Bearer|(token|key|secret|password)\s*[=:]",
     re.IGNORECASE,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spark_control.dashboard import Pages
-from spark_control.dashboard.incidents import incidents_view
+from spark_control.dashboard.incidents import MOST, incidents_view
 from spark_control.store.records import Entry, Incident
 
 NOW = 1_777_890_000.0
@@ -82,6 +82,19 @@ def test_the_day_is_a_sentence_too():
     )
     both = [incident(failed=1), incident(failed=2)]
     assert incidents_view(both, NOW).day == "Two incidents in the last 24 hours; three requests failed."
+
+
+def test_of_more_than_are_looked_at_nobody_claims_to_know_the_number():
+    many = [incident(id=f"inc_{number}") for number in range(MOST)]
+    day = incidents_view(many, NOW).day
+    assert day == "At least 20 incidents in the last 24 hours; no request was lost in these."
+    assert incidents_view(many[1:], NOW).day.startswith("19 incidents")
+
+
+def test_one_that_goes_on_is_shown_behind_however_many_that_are_over():
+    many = [incident(id=f"inc_{number}") for number in range(19)]
+    shown = incidents_view([*many, incident(id="inc_old", closed=None)], NOW).shown
+    assert [each.id for each in shown] == [*(each.id for each in many[:12]), "inc_old"]
 
 
 def test_the_one_under_way_is_open_and_the_others_are_not():

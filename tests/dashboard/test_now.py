@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spark_control.dashboard.now import card_view, house_view, out_of_service
-from spark_control.store.records import Incident
+from spark_control.store.records import Entry, Incident
 
 AT = "2026-05-04T12:00:12.000Z"
 NOW = 1_777_896_012.0
@@ -69,6 +69,22 @@ def test_a_wedge_is_told_with_its_moment_and_what_becomes_of_requests():
     assert house.tone == "busy"
 
 
+def test_a_restart_that_a_person_asked_for_is_not_told_as_a_wedge():
+    asked = incident(verdict="", timeline=(Entry(NOW - 12, "asked to restart"),))
+    house = house_view(status(engine("parakeet", "loading", held=1, incident="inc_1")), [asked])
+    assert house.sentence == "Parakeet is starting again; requests are being held."
+    assert house.at is None
+
+
+def test_the_promised_second_stays_the_same_while_it_comes_nearer():
+    promised = set()
+    for passed in range(9):
+        sick = engine("parakeet", "restarting", back_in=4.2 - passed / 10)
+        told = {**status(sick), "at": f"2026-05-04T12:00:12.{passed}00Z"}
+        promised.add(house_view(told, []).back_at)
+    assert promised == {"2026-05-04T12:00:17Z"}
+
+
 def test_of_a_suspicion_nobody_says_that_it_is_a_wedge():
     house = house_view(status(engine("parakeet", "suspected", incident="inc_1")), [incident()])
     assert house.sentence == "Parakeet failed a request and is being checked."
@@ -85,6 +101,13 @@ def test_several_that_are_ill_are_each_named():
 def test_a_task_that_a_second_engine_does_is_served():
     assert out_of_service(status(engine("a", "restarting"), engine("b"))) == []
     assert out_of_service(status(engine("a", "restarting"))) == ["speech-to-text"]
+
+
+def test_a_task_whose_engines_are_all_kept_from_requests_is_not_served():
+    assert out_of_service(status(engine("a", drained=True), engine("b"))) == []
+    drained = status(engine("a", drained=True), sentence="Speech-to-text gets no requests.")
+    assert out_of_service(drained) == ["speech-to-text"]
+    assert (house_view(drained, []).tone, house_view(drained, []).sentence) == ("busy", drained["sentence"])
 
 
 def test_a_card_tells_when_the_next_restart_frees_and_what_the_probes_met():

@@ -103,7 +103,7 @@ def test_what_an_engine_says_is_text_and_nothing_else():
 def test_who_may_only_look_is_told_why(gateway):
     page = gateway.get("/", headers={"via": "1.1 somewhere"})
     assert "data-looking-only" in page.text
-    (told,) = re.findall(r"looking only here: (.*?)[.]<", page.text)
+    (told,) = re.findall(r"changed from here: (.*?)[.]<", page.text)
     assert told == "the header via tells of a proxy"
     assert "data-looking-only" not in gateway.get("/").text
 
@@ -124,6 +124,15 @@ def test_the_wall_is_told_in_a_sentence(gateway):
         "at": told.json()["at"],
     }
     assert gateway.head("/status").status_code == 200
+
+
+def test_the_wall_is_told_of_what_nobody_does_since_its_engine_is_drained(gateway):
+    gateway.post("/api/upstreams/magpie/drain", json={"on": True})
+    answer = gateway.get("/status", headers={"accept": "application/json"})
+    told = answer.json()
+
+    assert (answer.status_code, told["ok"], told["tone"]) == (503, False, "busy")
+    assert told["sentence"] == "Text-to-speech gets no requests: its owner keeps them away."
 
 
 def test_the_wall_is_red_while_nobody_does_the_work(upstreams):

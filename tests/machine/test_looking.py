@@ -12,6 +12,7 @@ import uvloop
 from spark_control.machine import looking
 from spark_control.machine.looking import Elsewhere, Here
 from spark_control.machine.report import SCRIPT
+from spark_control.supervision.restarters.running import Ran
 from tests.machine.test_report import PRINTED
 from tests.processes import lives
 
@@ -50,6 +51,11 @@ def test_this_machine(nvidia_smi, proc, clock, run):
     assert [disk.path for disk in seen.disks] == ["/"]
     assert [gpu.power for gpu in seen.graphics.gpus] == [34.2]
     assert [process.pid for process in seen.graphics.processes] == [4711, 4712]
+
+
+def test_a_disk_that_is_named_twice_is_one(proc, clock):
+    seen = asyncio.run(here(proc, clock, gpu=False, disks=("/", "/")).look())
+    assert [disk.path for disk in seen.disks] == ["/"]
 
 
 def test_a_real_machine_tells_of_itself(clock):
@@ -188,3 +194,33 @@ def test_one_that_is_down_is_asked_less_often_until_it_is_back(clock, tmp_path):
         return answered
 
     assert uvloop.run(looks()) == [False] * 12 + [True, True]
+
+
+def test_one_that_hangs_halfway_is_asked_less_often_too(clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(looking, "_ELSEWHERE", 0.3)
+    printed, file = tmp_path / "printed", tmp_path / "asked"
+    printed.write_text(PRINTED[: PRINTED.index("=== gpu-status")])
+    halfway = elsewhere(clock, "sh", "-c", f"echo >>{file}; cat {printed}; exec sleep 1000")
+
+    async def looks() -> None:
+        for _ in range(5):
+            assert (await halfway.look()).memory
+            clock.now += 10
+
+    uvloop.run(looks())
+    assert len(file.read_text().splitlines()) == 2
+
+
+def test_one_that_has_been_down_for_weeks_is_asked_once_a_minute(clock, monkeypatch):
+    async def refused(*_: object, **__: object) -> Ran:
+        return Ran(255, "")
+
+    monkeypatch.setattr(looking, "run", refused)
+    down = elsewhere(clock, "ssh", "spark-2")
+
+    async def looks() -> None:
+        for _ in range(2000):
+            clock.now += 60
+            assert (await down.look()).problem
+
+    uvloop.run(looks())

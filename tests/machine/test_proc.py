@@ -51,6 +51,12 @@ def test_a_disk_whose_path_has_blanks_is_one_disk():
     )
 
 
+def test_a_path_that_is_told_twice_is_one_disk():
+    """Prometheus takes no figure twice."""
+    assert proc.disks(DF + "x 100 50 50 50% /\n")[0] == Disk("/", 100 * 1024, 50 * 1024)
+    assert len(proc.disks(DF * 3)) == 2
+
+
 @given(st.text())
 def test_whatever_is_read_nothing_breaks(text):
     proc.memory(text, text)

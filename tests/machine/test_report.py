@@ -85,6 +85,14 @@ def test_one_that_never_ended_is_told_too():
     assert seen.memory
 
 
+def test_a_machine_that_makes_up_faults_without_number_is_believed_the_last():
+    """Each would be a line in the log, and a step in the story of what is ill there, with every look."""
+    flood = "".join(f"[{at}.000000] NVRM: Xid (PCI:000f:01:00): 31, made up\n" for at in range(1000))
+    seen = report.read(report.sections(PRINTED.replace("=== gpus", f"{flood}=== gpus")), now=2000.0)
+    assert len(seen.xids) == 20
+    assert seen.xids[-1].mark == "999.000000"
+
+
 @given(st.text())
 def test_whatever_is_printed_nothing_breaks(text):
     report.read(report.sections(text), now=0.0)

@@ -117,7 +117,7 @@ def test_a_restart_is_asked_for_twice_and_shows_what_it_costs(page, demo):
 
     button(page, "magpie", "Restart").click()
     sure.get_by_role("button", name="Restart").click()
-    expect(answer(page, "magpie")).to_contain_text("restarting")
+    expect(answer(page, "magpie")).to_contain_text("The restart was asked for.")
     expect(
         card(page, "magpie").get_by_role("img", name=f"{left - 1} of 3 restarts left").first
     ).to_be_visible()
@@ -134,7 +134,8 @@ def test_maintenance_is_switched_on_and_off(page):
     expect(card(page, "parakeet")).not_to_contain_text("In maintenance: watched")
 
 
-def test_a_drill_on_the_page_loses_no_request(page):
+def test_a_drill_on_the_page_loses_no_request(page, demo):
+    demo.order("magpie", "fault", fault="ok", start_takes=1)  # or it is cured before anybody has looked
     drill = region(page, "Drill")
     drill.get_by_label("Engine").select_option("magpie")
     drill.get_by_role("button", name="Wedge it").click()
@@ -145,6 +146,7 @@ def test_a_drill_on_the_page_loses_no_request(page):
     expect(tallies).to_contain_text(re.compile(r"[1-9]\d* replayed"), timeout=SOON)
     expect(tallies).to_contain_text(re.compile(r"[1-9]\d* answered"))
     expect(tallies).to_contain_text("0 failed")
+    demo.order("magpie", "fault", fault="ok", start_takes=0)
 
 
 def test_a_sentence_is_spoken_while_it_arrives_and_can_be_kept(page):
@@ -282,6 +284,29 @@ def test_what_an_engine_says_is_text(browser, gateway_with, magpie, parakeet, re
         expect(region(page, "Hear").get_by_role("group", name="Transcript")).to_contain_text("<img")
         expect(page.get_by_role("main").locator("img, script")).to_have_count(0)
         assert page.evaluate("window.had") is None
+
+
+def test_a_page_that_nobody_sees_leaves_its_connection_to_others(browser, demo):
+    def seen(page: Page, *, hidden: bool) -> None:
+        page.evaluate(
+            "hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            " document.dispatchEvent(new Event('visibilitychange')); }",
+            hidden,
+        )
+
+    with visit(browser, demo.url) as page:
+        page.clock.install()
+        page.goto("/")
+        expect(connection(page)).to_have_text("Live")
+        seen(page, hidden=True)
+        page.clock.fast_forward(31_000)
+        with page.expect_request("**/status"):  # how its title stays right
+            page.clock.fast_forward(16_000)
+        demo.order("magpie", "maintenance", on=True)
+        with page.expect_request("**/live"):
+            seen(page, hidden=False)
+        expect(card(page, "magpie")).to_contain_text("In maintenance")
+        demo.order("magpie", "maintenance", on=False)
 
 
 def test_the_page_survives_a_restart_of_the_gateway(page, demo):

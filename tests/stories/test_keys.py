@@ -140,6 +140,7 @@ def test_the_command_line_shows_the_key_that_the_environment_has(house):
     refused = house.run("say", "Good evening.", "-o", "a.wav", check=False)
     assert refused.returncode == 1
     assert "needs a key" in refused.stderr
+    assert "SPARK_CONTROL_KEY" in refused.stderr
     house.run("say", "Good evening.", "-o", "a.wav", SPARK_CONTROL_KEY=key)
     assert (house.folder / "a.wav").read_bytes()[:4] == b"RIFF"
 

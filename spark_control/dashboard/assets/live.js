@@ -5,9 +5,11 @@ import { setClock, tick } from "./times.js";
 
 const SILENCE = 40000; // ms; the gateway says something every 15 s
 const AGAIN = 1500;
+const HIDDEN = 30000; // ms; a browser has six connections for all the pages of a gateway, so those that nobody sees take none
+const GLANCE = 15000;
 
 const sign = document.getElementById("live");
-let stream, watchdog, lost;
+let stream, watchdog, lost, leaving, glances;
 
 function connect() {
   stream?.close();
@@ -86,20 +88,50 @@ function updated() {
 function show(here, html) {
   morph(here, html);
   tick(here);
-  if (here.id === "part-house") entitle();
+  if (here.id === "part-house") entitleByHouse();
 }
 
-function entitle() {
-  const house = document.querySelector(".house");
-  document.querySelector(".top").dataset.tone = house.dataset.tone;
-  document.title = `${house.dataset.title} Spark Control`;
+function entitleByHouse() {
+  const { title, tone } = document.querySelector(".house").dataset;
+  document.querySelector(".top").dataset.tone = tone;
+  entitle(title, tone);
+}
+
+function entitle(sentence, tone) {
+  document.title = `${sentence} Spark Control`;
   const icon = document.getElementById("icon");
-  const tone = house.dataset.tone === "idle" ? "" : `-${house.dataset.tone}`;
-  const file = `/assets/icon${tone}.svg`;
+  const file = `/assets/icon${tone === "idle" ? "" : `-${tone}`}.svg`;
   if (icon.getAttribute("href") !== file) icon.href = file;
 }
 
+function part() {
+  stream?.close();
+  clearTimeout(watchdog);
+  glances = setInterval(glance, GLANCE);
+}
+
+// A page that nobody sees still has a title and an icon.
+async function glance() {
+  try {
+    const answer = await fetch("/status", { headers: { accept: "application/json" }, signal: AbortSignal.timeout(8000) });
+    const { sentence, tone } = await answer.json();
+    entitle(sentence, tone);
+  } catch {
+    entitle("The gateway does not answer.", "bad");
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(leaving);
+  if (document.hidden) {
+    leaving = setTimeout(part, HIDDEN);
+  } else if (glances) {
+    clearInterval(glances);
+    glances = undefined;
+    connect();
+  }
+});
 addEventListener("pageshow", (event) => event.persisted && connect());
 addEventListener("pagehide", () => stream?.close());
-entitle();
+entitleByHouse();
 connect();

@@ -1,6 +1,7 @@
 // The list of voices, and the search in it.
 
 const AGAIN = 3000; // ms; engines that are starting tell their voices when they are up
+const AT_LAST = 60000; // ms; those that are not, may take their time
 
 const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
@@ -71,8 +72,8 @@ export class Voices {
     }
   }
 
-  async #askAgain() {
-    await new Promise((done) => setTimeout(done, AGAIN));
+  async #askAgain(after = AGAIN) {
+    await new Promise((done) => setTimeout(done, after));
     try {
       const answer = await fetch("/", { headers: { accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -86,6 +87,6 @@ export class Voices {
     } catch {
       // the gateway is away: it is asked again
     }
-    this.#askAgain();
+    this.#askAgain(Math.min(2 * after, AT_LAST));
   }
 }

@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 import sys
+import time
 
 import pytest
 import uvloop
 
 from spark_control.settings import RestartSettings
 from spark_control.supervision.restarters import RestartFailed, build_restarter
+from spark_control.supervision.restarters.quoted import quoted
 from tests.live import eventually
 from tests.processes import lives
 
@@ -184,6 +186,15 @@ def test_a_flood_is_read_and_the_end_of_it_told():
 
     assert said.endswith("blah the end")
     assert len(said) < 400
+
+
+@pytest.mark.parametrize("word", ["a", "a:1", "1", "1.", "/", "\x1b[0", "0x"])
+def test_a_word_without_an_end_takes_no_time(word):
+    """The event loop waits meanwhile; 64 KB of one letter once kept it for more than a minute."""
+    began = time.perf_counter()
+    quoted(word * (64 * 1024 // len(word)))
+
+    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(
