@@ -11,11 +11,10 @@ from typing import Any
 import click
 
 from spark_control.screens import COLUMNS, ago, cut, moment, wrapped
-from spark_control.wording import plain
+from spark_control.wording import byte_count, plain
 
 Json = dict[str, Any]
 
-_GIB = 1024**3
 _METER = 20
 _MOST_PROCESSES, _MOST_XIDS = 8, 5
 _FULL, _NEARLY_FULL = 0.95, 0.85
@@ -72,7 +71,7 @@ def _meter(what: str, used: float, total: float, columns: int, more: str = "") -
     bar = click.style(
         "█" * full, fg="red" if part >= _FULL else "yellow" if part >= _NEARLY_FULL else "green"
     )
-    amount = f"{used / _GIB:.1f} of {total / _GIB:.1f} GiB"
+    amount = f"{byte_count(used)} of {byte_count(total)}"
     return cut(
         f"  {what:<11}{bar}{'░' * (_METER - full)} {part:4.0%}  {amount:<20}  {more}".rstrip(), columns
     )
@@ -99,7 +98,7 @@ def _processes(processes: Sequence[Json], columns: int) -> Iterator[str]:
     yield click.style(f"  {'PID':>10}  {'GPU MEMORY':>10}  PROCESS", bold=True, dim=True)
     most_first = sorted(processes, key=lambda each: -(each["bytes"] or 0))
     for each in most_first[:_MOST_PROCESSES]:
-        size = _NOT_TOLD if each["bytes"] is None else f"{each['bytes'] / _GIB:.1f} GiB"
+        size = byte_count(each["bytes"])
         yield f"  {each['pid']:>10}  {size:>10}  {plain(each['name'])}"[:columns]
     if (left := len(processes) - _MOST_PROCESSES) > 0:
         yield f"  {'':>10}  {'':>10}  and {left} more"

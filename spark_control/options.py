@@ -78,7 +78,7 @@ def settings_from(config: Path | None) -> Settings:
     try:
         return load_settings(config, os.environ)
     except InvalidSettings as exc:
-        fail(f"the settings are not valid:\n{exc}")
+        fail(f"the settings are not valid; `spark-control check` has a cure for each fault:\n{exc}")
 
 
 def address(gateway: str | None, config: Path | None) -> str:

@@ -12,7 +12,7 @@ from spark_control.machine_screen import machines_screen
 from spark_control.screens import moment
 
 AT = "2026-05-04T12:00:00.000Z"
-GIB = 1024**3
+GB = 1000**3
 GPU = {
     "name": "NVIDIA GB10",
     "utilisation": 43,
@@ -30,15 +30,15 @@ def machine(**what: Any) -> dict[str, Any]:
         "at": AT,
         "problem": None,
         "memory": {
-            "total": 128 * GIB,
-            "available": 32 * GIB,
+            "total": 128 * GB,
+            "available": 32 * GB,
             "pressure": 0.25,
             "swap_total": 0,
             "swap_free": 0,
         },
         "load": [1.5, 0.8, 0.44],
         "cpus": 20,
-        "disks": [{"path": "/", "total": 916 * GIB, "free": 229 * GIB}],
+        "disks": [{"path": "/", "total": 916 * GB, "free": 229 * GB}],
         "gpus": [GPU],
         "gpu_problem": None,
         "processes": [],
@@ -55,9 +55,9 @@ def screen(*machines: dict[str, Any]) -> list[str]:
 def test_a_machine_is_told_on_a_few_lines():
     assert screen(machine()) == [
         "spark-1  this machine, seen 5 s ago",
-        "  memory     ███████████████░░░░░  75%  96.0 of 128.0 GiB     pressure 0.2 %",
+        "  memory     ███████████████░░░░░  75%  96 GB of 128 GB       pressure 0.2 %",
         "  load       1.50, 0.80, 0.44 on 20 CPUs",
-        "  disk       ███████████████░░░░░  75%  687.0 of 916.0 GiB    /",
+        "  disk       ███████████████░░░░░  75%  687 GB of 916 GB      /",
         "  GPU        NVIDIA GB10: busy 43 %, at 61 °C, draws 38 W",
     ]
 
@@ -72,9 +72,9 @@ def test_what_nobody_told_is_not_zero():
 
 
 def test_a_gpu_with_memory_of_its_own_has_a_meter():
-    told = screen(machine(gpus=[GPU | {"memory_used": 12 * GIB, "memory_total": 16 * GIB}]))
+    told = screen(machine(gpus=[GPU | {"memory_used": 12 * GB, "memory_total": 16 * GB}]))
 
-    assert told[-1].startswith("  GPU memory ███████████████░░░░░  75%  12.0 of 16.0 GiB")
+    assert told[-1].startswith("  GPU memory ███████████████░░░░░  75%  12 GB of 16 GB")
 
 
 def test_a_machine_without_a_gpu_says_so_and_tells_the_rest():
@@ -99,11 +99,11 @@ def test_one_that_cannot_be_seen_says_why():
 
 
 def test_those_with_the_most_memory_come_first_and_the_rest_is_counted():
-    processes = [{"pid": pid, "name": f"p{pid}", "bytes": pid * GIB} for pid in range(1, 12)]
+    processes = [{"pid": pid, "name": f"p{pid}", "bytes": pid * GB} for pid in range(1, 12)]
     told = screen(machine(processes=[*processes, {"pid": 99, "name": "p99", "bytes": None}]))
 
     assert told[6].split() == ["PID", "GPU", "MEMORY", "PROCESS"]
-    assert told[7].split() == ["11", "11.0", "GiB", "p11"]
+    assert told[7].split() == ["11", "11", "GB", "p11"]
     assert told[-1].strip() == "and 4 more"
     assert "not told" in screen(machine(processes=[{"pid": 99, "name": "a", "bytes": None}]))[-1]
 

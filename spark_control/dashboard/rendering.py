@@ -26,7 +26,6 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",  # with none at all, a form's Origin is null, and may be anybody's
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
-    "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
 

@@ -368,6 +368,15 @@ def test_an_order_that_makes_no_sense_changes_nothing(quick, order, sentence):
     assert quick.client.get("/control/fault").json()["fault"] == "ok"
 
 
+def test_no_page_in_a_browser_may_order_a_fault(quick):
+    answer = quick.client.post(
+        "/control/fault", json={"fault": "w1"}, headers={"origin": "http://evil.example"}
+    )
+
+    assert answer.status_code == 403
+    assert quick.client.get("/control/fault").json()["fault"] == "ok"
+
+
 def test_without_the_option_there_is_no_switch():
     command = [*COMMAND, "engine", "magpie", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:

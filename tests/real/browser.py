@@ -46,7 +46,6 @@ ELSEWHERE = "spark.home"
 
 _NO_FAULTS = (
     "Failed to load resource",  # a status that is an error: whether the page handles it, each test sees
-    "The Cross-Origin-Opener-Policy header has been ignored",  # over plain HTTP it is for nothing
 )
 """How what the console tells of all the same begins."""
 

@@ -68,6 +68,8 @@ class FaultSwitch:
 
     async def _controlled(self, request: Request) -> Response:
         if request.method == "POST":
+            if "origin" in request.headers:  # browsers send it, for whatever page tells them to post
+                return JSONResponse({"detail": "No page may order faults here."}, 403)
             try:
                 self._set(self._ordered(await request.body()))
             except BadOrder as exc:
