@@ -60,13 +60,13 @@ def log_in(page: Page) -> None:
 
 def test_with_the_key_the_page_works_until_its_reader_logs_out(page, home):
     log_in(page)
-    expect(page.get_by_role("heading", name="Now")).to_be_visible()
+    expect(page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
     assert page.evaluate("document.cookie") == ""
     assert page.evaluate(POST, MAINTENANCE) == 200
 
     page.goto(f"data:text/html,<a href='{home}/'>a link elsewhere</a>")
     page.get_by_role("link").click()
-    expect(page.get_by_role("heading", name="Now")).to_be_visible()
+    expect(page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
 
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
@@ -76,7 +76,7 @@ def test_with_the_key_the_page_works_until_its_reader_logs_out(page, home):
 def test_a_page_of_another_port_does_nothing_in_its_name(page, home):
     """The same site to the browser, which sends the cookie along."""
     log_in(page)
-    expect(page.get_by_role("heading", name="Now")).to_be_visible()
+    expect(page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
 
     async def another(scope, receive, send):
         await send(
