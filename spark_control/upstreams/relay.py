@@ -84,4 +84,5 @@ class Relay(Response):
 
 def _fit(value: str) -> bytes:
     """A header's value: names of voices and models come from engines and settings, and may hold anything."""
-    return "".join(each for each in value if each.isprintable()).encode("latin-1", "replace")
+    fit = value if value.isprintable() else "".join(filter(str.isprintable, value))
+    return fit.encode("latin-1", "replace")
