@@ -2,8 +2,9 @@
 
     a path -> what it is for -> who asks -> may they? -> how often?
 
-Without keys everybody may, and the gateway listens on loopback alone (`serving`
-sees to that). As soon as there is one, everybody needs one.
+Without keys this machine's programs may, and the gateway listens on loopback alone (`serving`
+sees to that). A proxy there brings others in, so whoever comes through one needs a key. As soon as there is one,
+everybody needs one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from spark_control.caller import Caller, introduce
 from spark_control.cross_origin import CrossOrigin, RawHeaders
 from spark_control.errors import Forbidden, GatewayError, Unauthenticated
 from spark_control.keys import Key, Keys
-from spark_control.local_only import from_elsewhere, stranger
+from spark_control.local_only import from_elsewhere, stranger, through_proxy
 from spark_control.purposes import DOES_WORK, Purpose, purpose_of
 from spark_control.rates import Rates
 from spark_control.sessions import Sessions, shown_cookie
@@ -70,6 +71,7 @@ class Access:
         settings: AccessSettings,
         sessions: Sessions | None = None,
         wrong_keys: WrongKeys | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self._app = app
         self._keys = keys
@@ -77,7 +79,7 @@ class Access:
         self._pages = CrossOrigin(settings.cors_origins)
         self._sessions = sessions
         self._wrong_keys = WrongKeys(time.monotonic) if wrong_keys is None else wrong_keys
-        self._rates = Rates()
+        self._rates = Rates() if rates is None else rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -115,10 +117,12 @@ class Access:
     async def _let_in(self, scope: Scope, headers: Headers, told: RawHeaders) -> None:
         """Introduce who asks. Raises the GatewayError that it gets instead."""
         source = source_of(scope["client"][0] if scope.get("client") else "")
+        purpose = purpose_of(scope["method"], scope["path"])
         if not self._keys.required:
+            if not self._open and purpose not in (Purpose.OPEN, Purpose.WRITE):  # `local_only` judges those
+                _refuse_proxied(scope, headers)
             introduce(scope, Caller(f"address:{source}", holds=self._nobody_needs_one))
             return
-        purpose = purpose_of(scope["method"], scope["path"])
         shown = bearer(headers)
         key = await self._key(shown, source, purpose) if shown else self._logged_in(scope, headers, purpose)
         if key is None:
@@ -173,6 +177,16 @@ class Access:
 
 def _looks_at_the_page(scope: Scope, headers: Headers) -> bool:
     return scope["method"] == "GET" and scope["path"] == "/" and "text/html" in headers.get("accept", "")
+
+
+def _refuse_proxied(scope: Scope, headers: Headers) -> None:
+    """Raises Forbidden for what a proxy has sent on: behind it the whole network looks like this machine."""
+    if proxied := through_proxy(headers, scope.get("http_version", "")):
+        raise Forbidden(
+            f"Whoever comes through a proxy needs a key, and this gateway has none ({proxied}). "
+            "`spark-control key add NAME` makes one; access.open = true lets everybody in without.",
+            code="key_needed",
+        )
 
 
 def _refuse_other_uses(key: Key, purpose: Purpose) -> None:

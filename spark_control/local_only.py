@@ -87,10 +87,8 @@ def stranger(peer: str, headers: Headers, http_version: str) -> str | None:
     """Why a request may be somebody else's; None if it is this machine's own. Pure."""
     if not is_loopback(peer):
         return "the request came over the network"
-    if http_version == "1.0":  # nginx's, unless told otherwise, and nobody else's nowadays
-        return "HTTP/1.0 is what proxies speak"
-    if proxies := [name for name in headers if _TOLD_BY_PROXIES.fullmatch(name)]:
-        return f"the header {proxies[0]} tells of a proxy"
+    if proxied := through_proxy(headers, http_version):
+        return proxied
     hosts = headers.getlist("host")
     if len(hosts) != 1 or not names_this_machine(hosts[0]):
         # The page of a name that leads here only since a moment ago: DNS rebinding.
@@ -100,6 +98,14 @@ def stranger(peer: str, headers: Headers, http_version: str) -> str | None:
     if not all(site in _OUR_OWN_PAGES for site in headers.getlist("sec-fetch-site")):
         return "it comes from a page of another site"
     return None
+
+
+def through_proxy(headers: Headers, http_version: str) -> str | None:
+    """What shows that a proxy has sent a request on, for whomever; None if nothing does. Pure."""
+    if http_version == "1.0":  # nginx's, unless told otherwise, and nobody else's nowadays
+        return "HTTP/1.0 is what proxies speak"
+    told = next((name for name in headers if _TOLD_BY_PROXIES.fullmatch(name)), None)
+    return told and f"the header {told} tells of a proxy"
 
 
 def names_this_machine(host: str) -> bool:

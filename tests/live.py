@@ -15,9 +15,9 @@ from spark_control.guarded_http import GuardedHttp
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Run an ASGI application on a free loopback port; the value is its base URL."""
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
+def serving(app: Any, port: int = 0) -> Iterator[str]:
+    """Run an ASGI application on a loopback port, a free one unless it is named; the value is its base URL."""
+    with socket.create_server(("127.0.0.1", port), backlog=256) as listening:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=1, http=GuardedHttp
         )

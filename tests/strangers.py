@@ -67,8 +67,8 @@ BAD: dict[str, Answer] = {
 
 
 @contextmanager
-def answering(answer: Answer) -> Iterator[tuple[int, list[bytes]]]:
-    """A server on a free port of 127.0.0.1; its port, and what it was sent."""
+def answering(answer: Answer, port: int = 0) -> Iterator[tuple[int, list[bytes]]]:
+    """A server on a port of 127.0.0.1, a free one unless it is named; its port, and what it was sent."""
     over = threading.Event()
     heard: list[bytes] = []
 
@@ -83,7 +83,7 @@ def answering(answer: Answer) -> Iterator[tuple[int, list[bytes]]]:
                 client, _ = listening.accept()
                 threading.Thread(target=serve, args=(client,), daemon=True).start()
 
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
+    with socket.create_server(("127.0.0.1", port), backlog=64) as listening:
         threading.Thread(target=listen, daemon=True).start()
         yield listening.getsockname()[1], heard
         over.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from spark_control.access import Access, bearer
 from spark_control.caller import caller_of
 from spark_control.errors import Unauthenticated
 from spark_control.keys import Key, KeyFile, Keys, digest_of, hint_of
+from spark_control.purposes import Purpose, purpose_of
 from spark_control.server import create_app
 from spark_control.serving import too_public
 from spark_control.settings import AccessSettings, Settings
@@ -211,6 +213,83 @@ def test_who_shows_wrong_keys_again_and_again_is_told_to_wait_and_keeps_nobody_o
 def test_without_keys_any_key_will_do(gateway):
     for headers in ({}, with_key("sk-invented"), {"authorization": "Bearer"}, {"authorization": "nonsense"}):
         assert gateway.post("/v1/audio/speech", json=SPEECH, headers=headers).status_code == 200
+
+
+PATHS = ["/v1/audio/speech", "/v1/audio/transcriptions", "/v1/chat/completions", "/", "/live", "/metrics"]
+PATHS += ["/api/status", "/api/events", "/openapi.json", "/v1/audio/voices/alloy/preview", "/nowhere"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_keys_nobody_comes_in_through_a_proxy_whatever_key_is_shown(gateway, magpie, path):
+    method = "POST" if path in PATHS[:3] else "GET"
+    for headers in (ELSEWHERE, {"via": "1.1 caddy", **with_key()}, {"Forwarded": "for=127.0.0.1"}):
+        answer = gateway.request(method, path, headers=headers)
+        assert code(answer) == (403, "key_needed")
+        assert "spark-control key add" in answer.text
+        assert "access.open" in answer.text
+    assert magpie.asked == []
+
+
+TELLING = st.sampled_from(["x-forwarded-for", "forwarded", "via", "x-real-ip", "tailscale-user-login"])
+TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"]),
+    st.sampled_from([*PATHS, "/v1/models", "/healthz", "/api/reload"]) | TEXTS.map("/{}".format),
+    TELLING,
+    TEXTS,
+    st.dictionaries(st.sampled_from(["authorization", "host", "origin", "cookie", "x-api-key"]), TEXTS),
+)
+def test_whatever_else_is_said_a_proxy_reaches_only_what_is_for_all_and_what_judges_by_itself(
+    method, path, telling, value, more
+):
+    reached: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["path"])
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        reached.append(f"answered {message.get('status', '')}")
+
+    headers = [(name.encode(), text.encode()) for name, text in {**more, telling: value}.items()]
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "client": ("127.0.0.1", 1),
+        "http_version": "1.1",
+    }
+    access = Access(app, Keys(None, lambda: 0.0), AccessSettings())
+    asyncio.run(access({**scope, "headers": headers}, receive, send))
+
+    for_all = purpose_of(method, path) in (Purpose.OPEN, Purpose.WRITE)
+    assert reached == [path] if for_all else reached[0] == "answered 403"
+
+
+def test_without_keys_a_proxy_that_hides_and_speaks_http_1_0_brings_nobody_in(gateway):
+    with socket.create_connection((gateway.base_url.host, gateway.base_url.port), timeout=20) as raw:
+        raw.sendall(b"GET /api/status HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        assert raw.recv(65536).startswith(b"HTTP/1.1 403")
+
+
+def test_without_keys_the_lists_are_open_through_a_proxy_and_a_browser_is_not_led_in_circles(gateway):
+    for path in ("/v1/models", "/v1/audio/voices", "/health", "/healthz", "/status"):
+        assert gateway.get(path, headers=ELSEWHERE).status_code == 200
+    led = gateway.get("/login?next=/", headers=ELSEWHERE)
+    assert (led.status_code, led.headers["location"]) == (303, "/")
+    assert gateway.get("/", headers={"accept": "text/html", **ELSEWHERE}).status_code == 403
+
+
+def test_an_open_gateway_without_keys_is_for_those_behind_a_proxy_too(gateway_with, magpie):
+    with gateway_with(access={"open": True}) as gateway:
+        assert gateway.post("/v1/audio/speech", json=SPEECH, headers=ELSEWHERE).status_code == 200
+        assert gateway.get("/", headers=ELSEWHERE).status_code == 200
+        changed = gateway.post("/api/upstreams/magpie/maintenance", json={"on": True}, headers=ELSEWHERE)
+        assert code(changed) == (403, "local_only")
 
 
 @given(st.binary(max_size=60))
