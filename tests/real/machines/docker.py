@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,17 @@ from tests.real.machines import need_root
 from tests.real.machines.cgroups import group_of_its_own
 from tests.real.machines.engine import BEGAN, ROOT, engine, needed
 
-_IMAGE = "bare:1"
+BARE = "bare:1"
+"""An image of empty folders."""
 
 _NAMESPACES = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 # A containerd that runs already would be used, and keep what it is given: its socket is below /run.
+_IN_MEMORY = "mount -t tmpfs tmpfs {0} && "
+_LAID_OVER = (
+    "mkdir {0}/a {0}/b {0}/c && mount -t overlay -o lowerdir={0}/a,upperdir={0}/b,workdir={0}/c overlay {0}/a"
+)
+
 _START = "mount --make-rprivate / && mount -t tmpfs -o mode=755 tmpfs /run && exec "
 
 
@@ -53,11 +59,19 @@ class Docker:
 
     def run(self, name: str, command: Sequence[str], folders: Sequence[str], **options: object) -> None:
         """Start a container that sees these folders of the host's, and its network."""
-        binds = [f"{folder}:{folder}:ro" for folder in folders]
-        settings = {"Image": _IMAGE, "Cmd": list(command), **options}
-        settings["HostConfig"] = {"NetworkMode": "host", "Binds": binds}
+        host = {"NetworkMode": "host", "Binds": shown(folders)}
+        self.start(name, {"Image": BARE, "Cmd": list(command), "HostConfig": host, **options})
+
+    def start(self, name: str, settings: Mapping[str, object]) -> None:
+        """Make a container with these settings, in the API's words, and start it."""
         self.ask("POST", "/containers/create", params={"name": name}, json=settings)
         self.ask("POST", f"/containers/{name}/start")
+
+    def ran(self, name: str, *command: str) -> str:
+        """What a command printed that was run in a container."""
+        asked = {"Cmd": command, "AttachStdout": True, "AttachStderr": True, "Tty": True}
+        made = self.ask("POST", f"/containers/{name}/exec", json=asked).json()["Id"]
+        return self.ask("POST", f"/exec/{made}/start", json={"Tty": True}).text
 
     def state(self, name: str) -> dict[str, Any]:
         state: dict[str, Any] = self.ask("GET", f"/containers/{name}/json").json()["State"]
@@ -74,20 +88,25 @@ class Docker:
         self._client.close()
 
 
+def shown(folders: Sequence[str]) -> list[str]:
+    """Folders of the host's, to be seen where they are."""
+    return [f"{folder}:{folder}:ro" for folder in folders]
+
+
 @contextmanager
-def dockerd() -> Iterator[Docker]:
-    """One that has an image, of empty folders."""
+def dockerd(*, layers: bool = False) -> Iterator[Docker]:
+    """One that has an image. With `layers` it keeps what it builds in memory, since every layer waits for the disk."""
     need_root()
     need("dockerd", "docker.io")
     with (
         tempfile.TemporaryDirectory(prefix="docker-") as name,  # short, because a socket's path has to be
         group_of_its_own() as group,
-        _running(Path(name), group),
+        _running(Path(name), group, layers=layers),
     ):
         docker = Docker(Path(name))
         try:
             eventually(docker.is_up, within=30)
-            docker.ask("POST", "/images/create", params={"fromSrc": "-", "repo": _IMAGE}, content=_empty())
+            docker.ask("POST", "/images/create", params={"fromSrc": "-", "repo": BARE}, content=_empty())
             yield docker
             docker.remove_all()
         finally:
@@ -95,13 +114,17 @@ def dockerd() -> Iterator[Docker]:
 
 
 @contextmanager
-def _running(folder: Path, group: str) -> Iterator[None]:
+def _running(folder: Path, group: str, *, layers: bool) -> Iterator[None]:
+    data = folder / "data"
+    data.mkdir()
     options = {
         "host": f"unix://{folder}/docker.sock",
-        "data-root": f"{folder}/data",
+        "data-root": str(data),
         "exec-root": f"{folder}/exec",
         "pidfile": f"{folder}/pid",
-        "storage-driver": "vfs",  # the one that works on whatever is below
+        "storage-driver": "overlay2"
+        if layers and _lays_over(data)
+        else "vfs",  # which works on whatever is below
         "exec-opt": "native.cgroupdriver=cgroupfs",
         "cgroup-parent": f"/{group}",
         "bridge": "none",
@@ -110,7 +133,8 @@ def _running(folder: Path, group: str) -> Iterator[None]:
         "ip-masq": "false",
     }
     command = shlex.join(["dockerd", *(f"--{name}={value}" for name, value in options.items())])
-    parts = ["setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES, "sh", "-c", _START + command]
+    start = (_IN_MEMORY.format(data) if layers else "") + _START + command
+    parts = ["setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES, "sh", "-c", start]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(parts, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -121,6 +145,12 @@ def _running(folder: Path, group: str) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+def _lays_over(folder: Path) -> bool:
+    """Whether one folder in memory can be laid over another."""
+    tried = (_IN_MEMORY + _LAID_OVER).format(folder)
+    return subprocess.run(["unshare", "--mount", "sh", "-c", tried], check=False).returncode == 0
 
 
 def _empty() -> bytes:
