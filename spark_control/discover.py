@@ -74,6 +74,13 @@ class Survey:
         return [each for each in self.found if each.identities]
 
 
+def parse_hosts(texts: Sequence[str]) -> list[Host]:
+    """All that were typed; this machine if none was. Raises NotAHost."""
+    if len(texts) > MOST_HOSTS:
+        raise NotAHost(f"{len(texts)} hosts are too many at once; {MOST_HOSTS} are the most")
+    return [parse_host(text) for text in texts or ("127.0.0.1",)]
+
+
 def parse_host(text: str) -> Host:
     """The host in `spark-1`, `spark-1:5092`, `::1`, `[::1]:9000` or a pasted URL. Raises NotAHost."""
     text = text.strip()

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from spark_control import discover as discovering
 from spark_control.discover import Found, Host, NotAHost, Survey, parse_host, survey
-from spark_control.finding import discover, lines, name_entries, toml_of
+from spark_control.entries import lines, name_entries
+from spark_control.finding import discover, toml_of
 from spark_control.settings import Settings
 from spark_control.settings_file import load_settings
 from spark_control.upstreams.fingerprints import Identity, identify
