@@ -1,7 +1,8 @@
 """A real systemd as process 1 of its own namespaces, over the host's files.
 
-It knows the units of its own folder only: the distribution's would do a boot's work on the host's files, and
-empty its /tmp. What is written below /etc, /usr/local and /var/lib vanishes with it. It shares the loopback and /tmp.
+It knows the units of its own folder, and of an /etc/systemd/system that is empty at first: the distribution's would
+do a boot's work on the host's files, and empty its /tmp. What is written below /etc, /usr/local, /var/lib and /var/log
+vanishes with it. It shares the loopback and /tmp.
 """
 
 from __future__ import annotations
@@ -32,6 +33,18 @@ _UNITS = {
         [Service]
         ExecStart=dbus-daemon --system --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only
         """,
+    "systemd-journald.socket": """
+        [Socket]
+        ListenStream=/run/systemd/journal/stdout
+        ListenDatagram=/run/systemd/journal/socket
+        PassCredentials=yes
+        """,
+    "systemd-journald.service": """
+        [Service]
+        Type=notify
+        ExecStart=/lib/systemd/systemd-journald
+        Sockets=systemd-journald.socket
+        """,
     "polkit.service": """
         [Service]
         Type=dbus
@@ -39,6 +52,12 @@ _UNITS = {
         ExecStart=/usr/lib/polkit-1/polkitd --no-debug
         """,
 }
+
+# What a unit with the usual dependencies asks for, without what they do at a real boot.
+_UNITS |= dict.fromkeys(
+    (f"{name}.target" for name in ("sysinit", "basic", "sockets", "network", "shutdown")), ""
+)
+_UNITS["multi-user.target"] = ""
 
 _BOOT = """
 set -e
@@ -48,12 +67,14 @@ for each in etc usr/local var/lib; do
   mkdir -p over/$each/up over/$each/work
   mount -t overlay overlay -o lowerdir=/$each,upperdir=over/$each/up,workdir=over/$each/work /$each
 done
+mount -t tmpfs tmpfs /etc/systemd/system
+mount -t tmpfs tmpfs /var/log
 mount -t cgroup2 cgroup2 cgroup
 umount -R /sys/fs/cgroup
 mount --move cgroup /sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/dbus /run/systemd/system /run/lock
-export container=unshare SYSTEMD_UNIT_PATH=$PWD/units
+export container=unshare SYSTEMD_UNIT_PATH=$PWD/units:/etc/systemd/system
 exec /lib/systemd/systemd --system --unit=test.target --log-target=console --show-status=no
 """
 
