@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 IN := .venv/bin
-PACKAGES := chromium dbus docker.io ffmpeg libsox-fmt-all nginx-light nodejs npm openssh-server polkitd sox systemd wrk
+PACKAGES := caddy chromium dbus docker.io ffmpeg iproute2 libsox-fmt-all nginx-light nodejs npm openssh-server openssl polkitd sox systemd wrk
 
 .PHONY: help
 help: ## List these commands
@@ -39,9 +39,18 @@ bench: .venv/installed-dev ## The gateway beside its peers; a few minutes
 screenshots: .venv/installed-dev ## Pictures of the page in ./screenshots, to look at
 	$(IN)/python -m tests.real.screenshots screenshots
 
+.PHONY: dist
+dist: .venv/installed-release ## The wheel and the source distribution in dist/, checked in a clean environment
+	$(IN)/python -m release --anyway
+
+.PHONY: release
+release: .venv/installed-release ## Likewise, of what is committed, under a version that is new
+	$(IN)/python -m release
+
 .PHONY: docs
-docs: .venv/installed-dev ## Write docs/settings.md anew
+docs: .venv/installed-dev ## Write docs/settings.md, and the units in deploy, anew
 	$(IN)/python docs/reference.py > docs/settings.md
+	$(IN)/python docs/service_files.py
 
 .PHONY: system-packages
 system-packages: ## What the tests with real parts need (Debian, Ubuntu; as root or with sudo)
@@ -67,6 +76,10 @@ system-packages: ## What the tests with real parts need (Debian, Ubuntu; as root
 .venv/installed-dev: .venv/made pyproject.toml
 	$(IN)/python -m pip install -q --disable-pip-version-check -e '.[engines,dev]'
 	@touch $@ .venv/installed
+
+.venv/installed-release: .venv/installed-dev
+	$(IN)/python -m pip install -q --disable-pip-version-check -e '.[engines,dev,release]'
+	@touch $@
 
 # The real openai package of npm, for the story that speaks JavaScript; without it that story is skipped.
 .venv/node/installed: .venv/made tests/stories/node/package.json

@@ -14,10 +14,11 @@ HEAD = f"""# Settings
 
 Made by `make docs` from `spark_control/settings.py`.
 
-A setting comes from `spark-control.toml` in the folder where `spark-control` runs, or from the file that `--config`
-names; the environment wins over the file. `uploads.max_bytes` is the key `max_bytes` in the table `[uploads]`, and the
-variable `{ENV_PREFIX}UPLOADS{ENV_DELIMITER}MAX_BYTES`. `NAME` is a name of your own. A name that is no setting stops
-the start.
+A setting comes from the file that `--config` names, or else from `spark-control.toml` in the folder where
+`spark-control` runs, or else from the service's `/etc/spark-control/spark-control.toml`. A file with an `api_key` or
+an address of `alerts` in it may not be open to everybody (mode 0640). The environment wins over the file.
+`uploads.max_bytes` is the key `max_bytes` in the table `[uploads]`, and the variable
+`{ENV_PREFIX}UPLOADS{ENV_DELIMITER}MAX_BYTES`. `NAME` is a name of your own. A name that is no setting stops the start.
 
 | setting | default | what it does |
 |---|---|---|"""

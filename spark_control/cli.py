@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,10 +13,15 @@ from spark_control.cache_commands import COMMANDS as CACHE
 from spark_control.checking import check
 from spark_control.completion import completion
 from spark_control.finding import discover
+from spark_control.init_command import init
 from spark_control.key_commands import key
 from spark_control.operating import COMMANDS as OPERATING
 from spark_control.options import config_option, fail, settings_from, settle_output
+from spark_control.service_commands import install_service, uninstall_service
 from spark_control.talking import COMMANDS as TALKING
+
+if TYPE_CHECKING:
+    from spark_control.settings import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -39,18 +46,30 @@ def main(context: click.Context) -> None:
     "--demo", is_flag=True, help="Embedded engines, whatever the settings say; prints what to try next."
 )
 def serve(config: Path | None, host: str | None, port: int | None, demo: bool) -> None:  # noqa: FBT001 (click's way)
-    """Run the gateway until Ctrl-C or SIGTERM."""
+    """Run the gateway until Ctrl-C or SIGTERM.
+
+    SIGHUP has it read its settings again.
+    """
+    from spark_control.hang_ups import HangUps
+
+    hang_ups = HangUps()
+    hang_ups.watch()
+
     from spark_control.serving import CannotServe, run
+    from spark_control.settings_file import file_of, load_settings
     from spark_control.telemetry import configure_logging
 
-    configure_logging()
-    settings = settings_from(config)
+    file = file_of(config)
     chosen: dict[str, object] = {"host": host, "port": port, "upstreams": {} if demo else None}
-    settings = settings.model_copy(
-        update={name: value for name, value in chosen.items() if value is not None}
-    )
+    over = {name: value for name, value in chosen.items() if value is not None}
+
+    def reread() -> Settings:
+        return load_settings(file, os.environ).model_copy(update=over)
+
+    configure_logging()
+    settings = settings_from(file).model_copy(update=over)
     try:
-        run(settings, click.echo, hints=demo)
+        run(settings, click.echo, reread=reread, hang_ups=hang_ups, hints=demo)
     except CannotServe as exc:
         fail(str(exc))
 
@@ -102,5 +121,16 @@ def engine(
         fail(str(exc))
 
 
-for _command in (*TALKING, *OPERATING, *CACHE, check, discover, key, completion):
+for _command in (
+    *TALKING,
+    *OPERATING,
+    *CACHE,
+    init,
+    check,
+    discover,
+    key,
+    install_service,
+    uninstall_service,
+    completion,
+):
     main.add_command(_command)

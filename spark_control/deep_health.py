@@ -35,6 +35,9 @@ _TICK = 0.25
 _DOUBT_EVERY = 60.0
 _LOOP_TIMEOUT = 30.0
 _TIDY_EVERY = 60.0
+_STUCK_AFTER = 60.0
+"""Seconds: a tick may wait for a slow disk."""
+
 _NO_ANSWER = Evidence(How.NO_ANSWER)
 _QUARTERS = HOURS * 4
 _NOT_UP = (Verdict.LOADING, Verdict.UNREACHABLE)
@@ -67,6 +70,7 @@ class DeepHealth:
         self._looped: tuple[float, Probed] | None = None
         self._next_loop = -math.inf
         self._next_tidying = house.clock() + _TIDY_EVERY
+        self._ticked_at: float | None = None
         self._looping: asyncio.Task[None] | None = None
         for care in cares:
             care.lane.watcher = self
@@ -88,6 +92,7 @@ class DeepHealth:
             for care in self._cares.values():
                 await care.take_machine_back()
             while True:
+                self._ticked_at = self._house.clock()
                 try:
                     await self._tick()
                 except Exception:  # the healer must not die of what it sees
@@ -104,12 +109,18 @@ class DeepHealth:
         wall = self._house.stamp().wall
         return {
             "at": iso(wall),
-            "sentence": household(
-                [(care.title, care.health) for care in self._cares.values()], self._drained()
-            ),
+            "sentence": self.sentence(),
             "upstreams": [self._shown(care) for care in self._cares.values()],
             "closed_loop": _probe_shown(*self._looped) if self._looped else None,
         }
+
+    def sentence(self) -> str:
+        """How the engines are, as one."""
+        return household([(care.title, care.health) for care in self._cares.values()], self._drained())
+
+    def lives(self) -> bool:
+        """Whether the clock ticks, once it has been started."""
+        return self._ticked_at is None or self._house.clock() - self._ticked_at < _STUCK_AFTER
 
     def _drained(self) -> list[str]:
         """What nobody does, since each engine that could is kept from requests."""
@@ -285,6 +296,7 @@ class DeepHealth:
                 "limit": budget.limit,
                 "window": budget.window,
                 "left": budget.remaining(stamp),
+                "known": not budget.is_blind(stamp),
                 "next_in": round(budget.wait(stamp), 1) or None,
                 "frees_in": None if frees_in is None else round(frees_in, 1),
             },

@@ -6,9 +6,11 @@ gateway drains, and when it is over it is measured, and logged in one line.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 import structlog
@@ -26,6 +28,8 @@ _SLASHES = re.compile(r"/{2,}")
 _DOUBLED_V1 = re.compile(r"^(/v1)+(?=/|$)")
 _WITHOUT_V1 = re.compile(r"^/(audio|chat|completions|embeddings|models|rerank|responses)(?=/|$)")
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+_CLOSE = ((b"connection", b"close"),)
 
 OTHER = "other"
 """The route of what came to none."""
@@ -94,7 +98,7 @@ class Doorway:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", identity)]
+                message["headers"] = [*message["headers"], (b"x-request-id", identity), *self._goodbye()]
                 await send(message)
                 trip.status = message["status"]
                 return
@@ -109,6 +113,11 @@ class Doorway:
         self._lifecycle.enter()
         try:
             await self._answer(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            if not self._lifecycle.over:
+                raise
+            if not trip.status:  # else the cut connection tells
+                await _leaving().response()(scope, receive, send_with_id)
         except Exception:
             log.exception("bug")
             # After the status line only the cut connection, which an unfinished answer means, can tell.
@@ -127,8 +136,15 @@ class Doorway:
             await NotFound("There is nothing at an address with such characters.").response()(
                 scope, receive, send
             )
-        elif self._lifecycle.draining and scope["method"] == "POST":
-            refusal = Unavailable("The gateway is restarting; try again in a few seconds.", retry_after=5)
-            await refusal.response()(scope, receive, send)
+        elif self._lifecycle.turns_away and scope["method"] == "POST":
+            await _leaving().response()(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _goodbye(self) -> Sequence[tuple[bytes, bytes]]:
+        """Have the client ask its next on a new connection, which this gateway may not live to see."""
+        return _CLOSE if self._lifecycle.draining else ()
+
+
+def _leaving() -> Unavailable:
+    return Unavailable("The gateway is restarting; try again in a few seconds.", retry_after=5)

@@ -220,6 +220,17 @@ class AdminClient(GatewayClient):
     def set_drained(self, name: str, *, on: bool) -> Json:
         return self._json("POST", f"{_engine(name)}/drain", json={"on": on})
 
+    def reload(self) -> Json:
+        """The settings that have changed: `applied`, and those for which it `needs_restart`."""
+        try:
+            answer = self._client.post("/api/reload")
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            moved = ". If its settings have another host or port now, restart it instead"
+            self._fail(why_no_answer(exc, self.base) + (moved if isinstance(exc, httpx.ConnectError) else ""))
+        if answer.is_error:
+            self._fail(reason(answer))
+        return self._object(answer)
+
     def incidents(self) -> list[Json]:
         """The newest first."""
         return list(self._json("GET", "/api/incidents")["incidents"])

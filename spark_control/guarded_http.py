@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -43,6 +45,7 @@ class GuardedHttp(HttpToolsProtocol):
     _fed_before_head_ended = 0
     _in_head = True
     _deaf = False
+    _answered_at = 0.0
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -110,6 +113,40 @@ class GuardedHttp(HttpToolsProtocol):
         if not self._deaf:
             self._has_come()
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._answered_at = self._loop.time()
+        super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.close()  # once that has been sent
+        else:
+            self.close_if_idle(0)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no request is under way, not even the beginning of one, nor the end of an answer."""
+        begun = self._in_head and self._fed_before_head_ended
+        return not (self._busy() or begun or self.transport.get_write_buffer_size())
+
+    def close_if_idle(self, seconds: float) -> None:
+        """Take leave of a client that has asked nothing for so long."""
+        idle = self._loop.time() - max(self._came_at, self._answered_at)
+        if self.at_rest and idle >= seconds and not self.transport.is_closing() and self._hung_up():
+            self.transport.close()
+
+    def _hung_up(self) -> bool:
+        """Have the client know at once that nothing more is answered, unless a request of its lies there unread.
+
+        The transport closes a turn of the loop later, and what comes in between would be lost.
+        """
+        with suppress(OSError), self.transport.get_extra_info("socket").dup() as line:
+            with suppress(BlockingIOError):
+                if line.recv(1, socket.MSG_PEEK):
+                    return False
+            line.shutdown(socket.SHUT_WR)
+        return True
 
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

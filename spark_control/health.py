@@ -22,7 +22,9 @@ def build_health_router(lifecycle: Lifecycle) -> APIRouter:
     @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz")
     async def healthz() -> JSONResponse:
-        """200 while the process lives."""
+        """200 while the process lives, and what looks after the engines lives in it."""
+        if not lifecycle.lives():
+            raise Unavailable("What looks after the engines has stopped; restart the gateway.", code="not_alive")
         return JSONResponse({"status": "ok"})
 
     @router.head("/readyz", include_in_schema=False)

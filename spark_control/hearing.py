@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -52,16 +52,17 @@ class Hearing:
         catalog: Catalog,
         uploads: UploadsSettings,
         errands: Errands,
+        decoders: Executor,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`decoders` are few, so that a burst of large files leaves the gateway's other threads alone."""
         self.errand = errands
         self._listeners = listeners
         self._listener = listeners.first
         self._catalog = catalog
         self._uploads = uploads
         self._clock = clock
-        # Few, so that a burst of large files leaves the gateway's other threads alone.
-        self._decoders = ThreadPoolExecutor(2, "decode")
+        self._decoders = decoders
 
     @property
     def _longest(self) -> float:
@@ -132,9 +133,6 @@ class Hearing:
     def doubt(self, errand: Errand) -> None:
         """No words in audible sound: the engine may be sick, or it is music."""
         self._listeners.doubted("no words in audible sound", errand.engine)
-
-    def close(self) -> None:
-        self._decoders.shutdown(wait=False, cancel_futures=True)
 
     async def _hear_part(self, part: Part, wanted: Wanted, errand: Errand) -> AsyncGenerator[Heard, None]:
         taken = await self._listeners.take(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import hmac
@@ -20,6 +21,7 @@ from typing import Annotated, Literal
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from spark_control.ownership import create_for_owner, create_new_for_owner
 from spark_control.rates import rate_of
 
 log = structlog.get_logger()
@@ -105,7 +107,7 @@ class KeyFile:
         except FileNotFoundError:
             return ()
         except OSError as exc:
-            raise KeyFileError(f"{self.path} cannot be read: {exc.strerror}.") from None
+            raise KeyFileError(f"{self.path} cannot be read: {exc.strerror}. {self._cure(exc)}") from None
         return self._understood(text)
 
     def add(self, key: Key) -> None:
@@ -146,24 +148,32 @@ class KeyFile:
             raise broken
         return tuple(keys)
 
+    def _cure(self, exc: OSError) -> str:
+        if exc.errno in (errno.EACCES, errno.EPERM):
+            return "The gateway's user may, and root: try it with sudo."
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"Make room: `df -h {self.path.parent}` shows its disk."
+        return f"`ls -ld {self.path.parent} {self.path}` shows what is there; `state` in the settings names the folder."
+
     @contextmanager
     def _writing(self) -> Iterator[list[Key]]:
         """The keys, to be changed by one program at a time. On disk as a whole, or not at all."""
         folder = self.path.parent
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(self._lock, "a", opener=_for_its_owner) as lock:
+            with open(self._lock, "a", opener=_opened) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 keys = list(self.read())
                 yield keys
                 self._write(_File(keys=keys))
         except OSError as exc:
-            raise KeyFileError(f"{self.path} cannot be written: {exc.strerror}.") from None
+            raise KeyFileError(f"{self.path} cannot be written: {exc.strerror}. {self._cure(exc)}") from None
 
     def _write(self, content: _File) -> None:
         fresh = self.path.with_name(f".{FILE}.{os.getpid()}")
+        fresh.unlink(missing_ok=True)
         try:
-            with open(fresh, "w", opener=_for_its_owner) as file:
+            with open(fresh, "w", opener=_made) as file:
                 json.dump(content.model_dump(), file, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
@@ -178,9 +188,12 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _for_its_owner(path: str, flags: int) -> int:
-    """Open it with nobody else being able to, from its first moment on."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _opened(path: str, flags: int) -> int:
+    return create_for_owner(Path(path), flags)
+
+
+def _made(path: str, flags: int) -> int:
+    return create_new_for_owner(Path(path), flags)
 
 
 def _settle(folder: Path) -> None:
@@ -236,24 +249,27 @@ class Keys:
 
     def _look(self) -> None:
         """Read the file again if it has changed. What cannot be read changes nothing: nobody gets in by damaging it."""
-        now = self._clock()
-        if self._file is None or now - self._looked < _LOOK_EVERY:
+        if self._file is None or self._clock() - self._looked < _LOOK_EVERY:
             return
-        self._looked = now
         stamp = self._stamp()
-        if stamp == self._seen:
-            return
-        self._required = self._required or stamp is not None
         try:
-            self._keys = self._read()
+            self.look_now()
         except KeyFileError as exc:
             # The next look tries again: that too many files were open, say, passes.
             if stamp != self._deplored:
                 log.warning("keys kept", reason=str(exc))
             self._deplored = stamp
-        else:
-            self._seen = self._deplored = stamp
-            log.info("keys read", keys=len(self._keys))
+
+    def look_now(self) -> None:
+        """Read the file again if it has changed. Raises KeyFileError, and then the old keys hold."""
+        self._looked = self._clock()
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return
+        self._required = self._required or stamp is not None
+        self._keys = self._read()
+        self._seen = self._deplored = stamp
+        log.info("keys read", keys=len(self._keys))
 
     def _read(self) -> Sequence[Key]:
         """What is in the file. Raises KeyFileError, also if there is none any more."""

@@ -157,6 +157,27 @@ def drain(admin: AdminClient, name: str, switch: str, *, as_json: bool) -> None:
 
 
 @click.command()
+@json_option
+@_with_gateway
+def reload(admin: AdminClient, *, as_json: bool) -> None:
+    """Have the gateway read its settings again; requests do not notice.
+
+    Exit status 1 if they do not hold, and then the old ones stay.
+    """
+    reloaded = admin.reload()
+    if as_json:
+        print_json(reloaded)
+        return
+    if names := ", ".join(reloaded["applied"]):
+        click.echo(f"In force: {names}.")
+    if names := ", ".join(reloaded["needs_restart"]):
+        restart = "`systemctl restart spark-control`, which loses nothing"
+        click.echo(f"In force once the gateway is restarted ({restart}): {names}.")
+    if not (reloaded["applied"] or reloaded["needs_restart"]):
+        click.echo("The settings are as they were.")
+
+
+@click.command()
 @click.argument("identity", metavar="[ID]", required=False, shell_complete=incident_names)
 @json_option
 @_with_gateway
@@ -237,7 +258,7 @@ def wedge(admin: AdminClient, name: str, fault: str, seconds: float, *, as_json:
     sys.exit(0 if outcome.good else 1)
 
 
-COMMANDS = (status, probe, restart, maintenance, drain, incidents, machine, drill)
+COMMANDS = (status, probe, restart, maintenance, drain, reload, incidents, machine, drill)
 
 
 def _engine(admin: AdminClient, name: str) -> dict[str, Any]:

@@ -23,12 +23,12 @@ Command = Callable[..., None]
 config_option = click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Settings file. Default: spark-control.toml in this folder, if there is one.",
+    help="Settings file. Default: spark-control.toml in this folder, or else the service's in /etc/spark-control.",
 )
 gateway_option = click.option(
     "--gateway",
     metavar="URL",
-    help="The gateway to ask. Default: where this folder's settings say it listens.",
+    help="The gateway to ask. Default: where the settings say it listens.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 speed_option = click.option(

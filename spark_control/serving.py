@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
+import faulthandler
 import gc
 import os
-import shutil
 import socket
-import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, closing, suppress
+from contextvars import Context
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from spark_control.announcing import base_url, what_runs_where, what_to_try
+from spark_control.draining import DrainingServer
 from spark_control.engines.embedded import EmbeddedEngines, missing_extra
 from spark_control.guarded_http import GuardedHttp
+from spark_control.hang_ups import HangUps
 from spark_control.keys import KeyFile, KeyFileError, Keys
 from spark_control.lifecycle import Lifecycle
 from spark_control.local_only import is_loopback
+from spark_control.port_holders import holder_of
+from spark_control.reloading import Reloading
 from spark_control.server import create_app
+from spark_control.service_manager import ServiceManager, UnusableSocket, inherited_sockets
 from spark_control.sessions import Sessions
 from spark_control.settings import Settings, UpstreamSettings
+from spark_control.settings_file import InvalidSettings
 from spark_control.speech_cache import SpeechCache
 from spark_control.store import Store, StoreError
 from spark_control.supervision.alerts import missing_extra as missing_alerts
@@ -47,30 +53,17 @@ class CannotServe(Exception):
     """Why the gateway does not start, in a sentence."""
 
 
-class DrainingServer(uvicorn.Server):
-    """uvicorn, but on the first signal it finishes what it has in hand while `/readyz` says that it is leaving."""
+@dataclass(frozen=True)
+class Process:
+    """What the gateway has of the process that it runs in."""
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain: float) -> None:
-        super().__init__(config)
-        self._lifecycle = lifecycle
-        self._drain = drain
-        self._loop = asyncio.get_running_loop()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """First signal: drain. Second: stop now."""
-        if self._lifecycle.draining:
-            super().handle_exit(sig, frame)
-            return
-        self._lifecycle.draining = True
-        self._loop.call_soon_threadsafe(self._start_draining)
-
-    def _start_draining(self) -> None:
-        self._draining = asyncio.create_task(self._finish())
-
-    async def _finish(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._lifecycle.idle(), self._drain)
-        self.should_exit = True
+    listening: Sequence[socket.socket]
+    reread: Callable[[], Settings]
+    """The settings as they are now. Raises InvalidSettings."""
+    inherited: bool = False
+    """Whether `listening` are the service manager's, which goes on listening when the gateway ends."""
+    manager: ServiceManager = field(default_factory=ServiceManager)
+    hang_ups: HangUps = field(default_factory=HangUps)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -80,13 +73,17 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
         why = os.strerror(exc.errno or 0)
-        cure = "; --port names another" if exc.errno == errno.EADDRINUSE else ""
-        raise CannotServe(f"cannot listen on {host} port {port}: {why}{cure}") from None
+        if exc.errno == errno.EADDRINUSE:
+            holder = holder_of(port)
+            who = f"taken by {holder}" if holder else "taken by a program of another user"
+            cure = holder.cure if holder else f"`sudo ss -ltnp sport = :{port}` shows which; end it"
+            why = f"it is {who}; {cure}, or name another port with --port"
+        raise CannotServe(f"cannot listen on {host} port {port}: {why}") from None
 
 
 async def serve(
     settings: Settings,
-    listening: socket.socket,
+    process: Process,
     announce: Announce,
     store: Store,
     *,
@@ -95,12 +92,28 @@ async def serve(
     hints: bool,
 ) -> None:
     """Serve until a signal. `announce` gets lines about what runs where; `state` is the folder that `store` is in."""
-    lifecycle = Lifecycle()
+    lifecycle = Lifecycle(inherited=process.inherited)
     async with AsyncExitStack() as house:
         engines = None
         if not settings.upstreams:
             engines = await house.enter_async_context(EmbeddedEngines(list(EMBEDDED_MODELS), faults=hints))
-            settings = settings.model_copy(update={"upstreams": upstreams_of(engines)})
+
+        def completed(settings: Settings) -> Settings:
+            if settings.upstreams or not engines:
+                return settings
+            return settings.model_copy(update={"upstreams": upstreams_of(engines)})
+
+        def reread() -> Settings:
+            fresh = process.reread()
+            with suppress(KeyFileError):  # of which the reload tells by itself
+                keys.look_now()
+            hosts = [*hosts_of(process.listening), *([] if process.inherited else [fresh.host])]
+            if reason := missing_for(fresh) or too_public(fresh, keys, hosts):
+                raise InvalidSettings(reason)
+            return completed(fresh)
+
+        settings = completed(settings)
+        reloading = Reloading(reread)
         speech_cache = None
         if settings.speech_cache.enabled and settings.speech_cache.max_bytes:
             folder = state / "speech" if state else None
@@ -116,11 +129,12 @@ async def serve(
             keys=keys,
             sessions=Sessions(state, keys, time.time),
             drills=engines is not None and hints,
+            reloading=reloading,
         )
-        announce(what_runs_where(settings, listening, embedded=engines is not None))
+        announce(what_runs_where(settings, process.listening, embedded=engines is not None))
         if hints:
-            announce(what_to_try(base_url(listening)))
-        await _run(app, lifecycle, listening, settings.drain)
+            announce(what_to_try(base_url(process.listening[0])))
+        await _run(app, lifecycle, process, reloading, settings.drain)
 
 
 def upstreams_of(engines: EmbeddedEngines) -> dict[str, UpstreamSettings]:
@@ -143,7 +157,9 @@ def restarters_of(engines: EmbeddedEngines) -> dict[str, Restarter]:
     return {engine.kind: ProcessRestarter(engine) for engine in engines.engines}
 
 
-async def _run(app: FastAPI, lifecycle: Lifecycle, listening: socket.socket, drain: float) -> None:
+async def _run(
+    app: FastAPI, lifecycle: Lifecycle, process: Process, reloading: Reloading, drain: float
+) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -157,72 +173,79 @@ async def _run(app: FastAPI, lifecycle: Lifecycle, listening: socket.socket, dra
     # What start-up made lives as long as the process: the collector need not walk through it again and again.
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
-    await DrainingServer(config, lifecycle, drain).serve(sockets=[listening])
+    server = DrainingServer(config, lifecycle, drain, process.manager)
+    posting = asyncio.create_task(process.manager.keep_posted(lifecycle.lives, lifecycle.sentence))
+    try:
+        with process.hang_ups.leading_to(_reloader(reloading)):
+            await server.serve(sockets=list(process.listening))
+    finally:
+        posting.cancel()
 
 
-def base_url(listening: socket.socket) -> str:
-    """The address to give to clients."""
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+def _reloader(reloading: Reloading) -> Callable[[], None]:
+    """What a signal's handler may call at any time."""
+    loop, under_way = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    async def reload() -> None:
+        with suppress(InvalidSettings):  # it has been logged
+            await reloading.now()
+
+    def begin() -> None:
+        task = asyncio.create_task(reload())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    def ask() -> None:
+        loop.call_soon_threadsafe(begin, context=Context())
+
+    return ask
 
 
-def what_runs_where(settings: Settings, listening: socket.socket, *, embedded: bool) -> str:
-    lines = [f"Spark Control listens on {base_url(listening)}"]
-    if embedded:
-        lines.append("No upstream is configured, so the embedded CPU engines are starting:")
-    lines += [f"  {name}: {upstream.kind} at {upstream.url}" for name, upstream in settings.upstreams.items()]
-    return "\n".join(lines)
+def hosts_of(listening: Sequence[socket.socket]) -> list[str]:
+    """The addresses of this machine that they listen on."""
+    return [each.getsockname()[0] for each in listening]
 
 
-def what_to_try(base: str) -> str:
-    """Where the page is, lines to copy into another terminal, and the settings of a client."""
-    page = base.removesuffix("/v1")
-    program = "spark-control" if shutil.which("spark-control") else sys.argv[0]
-    where = "" if page == "http://127.0.0.1:8090" else f" --gateway {page}"
-    return f"""
-Open {page}/ in a browser.
-
-In another terminal, speak:
-
-  curl {base}/audio/speech -H 'Content-Type: application/json' \\
-    -d '{{"model": "tts-1", "voice": "alloy", "input": "Please turn on the lights in the kitchen."}}' \\
-    -o speech.mp3
-
-and be heard:
-
-  curl {base}/audio/transcriptions -F model=whisper-1 -F file=@speech.mp3
-
-Open WebUI, Admin Panel > Settings > Audio:
-
-  Speech-to-Text   Engine: OpenAI   API Base URL: {base}   API Key: anything   Model: whisper-1
-  Text-to-Speech   Engine: OpenAI   API Base URL: {base}   API Key: anything   Model: tts-1   Voice: alloy
-
-(From a container, this machine is not 127.0.0.1: docs/clients/open-webui.md.)
-
-See a wedge healed under your eyes: press "Wedge it" on the page, or
-
-  {program} drill wedge parakeet{where}
-
-The embedded engines are small and mishear a word in ten or so; a Spark's own do better.
-Ctrl-C ends it."""
-
-
-def run(settings: Settings, announce: Announce, *, hints: bool = False) -> None:
+def run(
+    settings: Settings,
+    announce: Announce,
+    *,
+    reread: Callable[[], Settings],
+    hang_ups: HangUps,
+    hints: bool = False,
+) -> None:
     """`spark-control serve`: listen, then serve on the fastest event loop there is. Raises CannotServe."""
-    if not settings.upstreams and (missing := missing_extra()):
-        raise CannotServe(f"no upstream is configured, and the embedded engines are not installed. {missing}")
-    alerts = [url for name in settings.upstreams for url in settings.care_of(name).alerts]
-    if missing := missing_alerts([*alerts, *settings.deep_health.alerts]):
+    manager = ServiceManager.taken_from(os.environ, os.getpid())
+    if manager.watched:
+        faulthandler.enable()  # what a gateway hangs in is told in the log before it is ended
+    if missing := missing_for(settings):
         raise CannotServe(missing)
     # A demonstration leaves nothing behind, and is in nobody's way.
     state = None if hints else state_folder(settings, os.environ)
     keys = _keys(state)
-    if reason := too_public(settings, keys):
+    inherited = _inherited()
+    if reason := too_public(settings, keys, hosts_of(inherited)):
         raise CannotServe(reason)
     with closing(_store(state)) as store:
-        listening = listen(settings.host, settings.port)
+        listening = inherited or [listen(settings.host, settings.port)]
+        process = Process(listening, reread, bool(inherited), manager, hang_ups)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, listening, announce, store, keys=keys, state=state, hints=hints))
+            runner.run(serve(settings, process, announce, store, keys=keys, state=state, hints=hints))
+
+
+def missing_for(settings: Settings) -> str | None:
+    """What has to be installed for these settings; None if nothing is missing."""
+    if not settings.upstreams and (missing := missing_extra()):
+        return f"no upstream is configured, and the embedded engines are not installed. {missing}"
+    alerts = [url for name in settings.upstreams for url in settings.care_of(name).alerts]
+    return missing_alerts([*alerts, *settings.deep_health.alerts])
+
+
+def _inherited() -> Sequence[socket.socket]:
+    try:
+        return inherited_sockets(os.environ, os.getpid())
+    except UnusableSocket as exc:
+        raise CannotServe(str(exc)) from None
 
 
 def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
@@ -235,13 +258,14 @@ def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
     return Path(home) / "spark-control"
 
 
-def too_public(settings: Settings, keys: Keys) -> str | None:
-    """Why the gateway may not listen where the settings say; None if it may."""
-    if settings.access.open or keys.any or settings.host == "localhost" or is_loopback(settings.host):
+def too_public(settings: Settings, keys: Keys, hosts: Sequence[str] = ()) -> str | None:
+    """Why the gateway may not listen on `hosts`, or where the settings say; None if it may."""
+    public = [each for each in hosts or [settings.host] if each != "localhost" and not is_loopback(each)]
+    if settings.access.open or keys.any or not public:
         return None
     cure = "Make one with `spark-control key add NAME`, or set" if keys.kept else "Set"
     return (
-        f"{settings.host} is open to the network, and there are no keys, so anybody there could use the engines. "
+        f"{public[0]} is open to the network, and there are no keys, so anybody there could use the engines. "
         f"{cure} access.open = true if that is what you want."
     )
 

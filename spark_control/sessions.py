@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from spark_control.keys import Key, Keys
+from spark_control.ownership import create_new_for_owner
 
 log = structlog.get_logger()
 
@@ -121,7 +122,7 @@ def _written(file: Path, secret: bytes) -> bytes:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
-    with open(fresh, "xb", opener=_for_its_owner) as opened:
+    with open(fresh, "xb", opener=_made) as opened:
         opened.write(secret)
         opened.flush()
         os.fsync(opened.fileno())
@@ -134,6 +135,5 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _for_its_owner(path: str, flags: int) -> int:
-    """Make it with nobody else being able to read it, from its first moment on."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _made(path: str, flags: int) -> int:
+    return create_new_for_owner(Path(path), flags)

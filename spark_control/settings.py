@@ -259,7 +259,7 @@ class AccessSettings(Section):
 
     open: bool = False
     """Let everybody in without a key, on a public address too. Without it and without keys, the gateway listens on
-    loopback addresses alone."""
+    loopback addresses alone, and nobody comes in through a proxy."""
 
     cors_origins: list[str] = []
     """Web pages and apps in whose name a browser may ask: `["app://obsidian.md", "capacitor://localhost"]`, or

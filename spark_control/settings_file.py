@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,18 +18,41 @@ from pydantic_settings import SettingsError
 
 from spark_control.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 
-DEFAULT_FILE = Path("spark-control.toml")
+HERE = Path("spark-control.toml")
+INSTALLED = Path("/etc/spark-control/spark-control.toml")
+"""The settings of the service."""
 
 _CLIENTS_KEY = "SPARK_CONTROL_KEY"
 """Not a setting, but the key that the command line shows to a gateway."""
+
+
+_SECRET = ("api_key", "alerts")
+"""Settings that nobody else may read; an Apprise URL has a token or a password in it."""
 
 
 class InvalidSettings(Exception):
     """The settings cannot be used; the text has a line for each reason."""
 
 
+class UnusableFile(InvalidSettings):
+    """Nothing of the file can be used."""
+
+    def __init__(self, file: Path, fault: str, cure: str) -> None:
+        super().__init__(f"{file} {fault}. {cure}")
+        self.fault = fault
+        self.cure = cure
+
+
+def file_of(path: Path | None, usual: Sequence[Path] = (HERE, INSTALLED)) -> Path | None:
+    """The file that is read: `path`, or the first of the `usual` ones that there is; None if there is none.
+
+    Who reads the settings again asks once: another file may be there by then.
+    """
+    return path or next((each for each in usual if os.path.lexists(each)), None)
+
+
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of `path` (or `spark-control.toml`, if there is one) under those of the environment.
+    """The settings of `file_of(path)` under those of the environment.
 
     `environ` is checked for misspelt names; the values are read by
     pydantic-settings from the process's own environment.
@@ -48,16 +74,76 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def values_of(path: Path | None) -> dict[str, Any]:
-    """What the file says, whether or not it holds. Raises InvalidSettings."""
-    if path is None and not DEFAULT_FILE.exists():
+    """What the file says, whether or not it holds. Raises UnusableFile."""
+    file = file_of(path)
+    if file is None:
         return {}
-    file = path or DEFAULT_FILE
+    values, too_open = parsed(file)
+    if too_open:
+        raise too_open
+    return values
+
+
+def parsed(file: Path) -> tuple[dict[str, Any], UnusableFile | None]:
+    """What it says, and why it may not be used all the same, if others can get at it. Raises UnusableFile."""
+    text, mode = _read(file)
+    if not text.strip():
+        cure = "Put its text back; for the defaults, a line with a comment is enough."
+        raise UnusableFile(file, "is empty, as a file is that was cut off", cure)
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        cure = "TOML wants quotes around text, and every bracket closed."
+        raise UnusableFile(file, f"is not TOML: {exc}", cure) from None
+    return values, _too_open(file, mode, sorted(secrets_of(values)))
+
+
+def _read(file: Path) -> tuple[str, int]:
+    """Its text and its mode, of one and the same file. Raises UnusableFile."""
+    try:
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            return opened.read().decode(), mode
     except OSError as exc:
-        raise InvalidSettings(f"{file}: {exc.strerror or exc}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise InvalidSettings(f"{file} is not TOML: {exc}") from None
+        raise UnusableFile(file, f"cannot be read: {exc.strerror or exc}", _cure(file, exc.errno)) from None
+    except UnicodeDecodeError as exc:
+        cure = f"Save it as UTF-8: `iconv -f latin1 -t utf-8 {file}` shows it so."
+        raise UnusableFile(file, f"is not UTF-8: byte {exc.start} is part of no character", cure) from None
+
+
+def _cure(file: Path, number: int | None) -> str:
+    if number == errno.ENOENT:
+        return "Name the file that you mean: --config FILE; `spark-control init` writes one."
+    if number == errno.EISDIR:
+        return f"Name a file in it: --config {file / HERE.name}."
+    if number == errno.EACCES:
+        return (
+            f"Use sudo, or let this user read it: sudo chgrp $(id -gn) {file}. "
+            "A command that asks a gateway takes its address instead: --gateway URL."
+        )
+    return "Name a file that can be read: --config FILE."
+
+
+def _too_open(file: Path, mode: int, secrets: Sequence[str]) -> UnusableFile | None:
+    """Whether everybody may write it, or read what they must not. A pipe has no such rights."""
+    if not stat.S_ISREG(mode):
+        return None
+    if mode & stat.S_IWOTH:
+        fault = "may be written by everybody, who could have the gateway run anything"
+        return UnusableFile(file, fault, f"Close it: chmod o-rwx {file}")
+    if secrets and mode & stat.S_IROTH:
+        fault = f"may be read by everybody, and has secrets in it ({', '.join(secrets)})"
+        return UnusableFile(file, fault, f"Close it, with the gateway in its group: chmod 640 {file}")
+    return None
+
+
+def secrets_of(table: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """The settings that are secrets, and set."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from secrets_of(value, f"{path}{key}.")
+        elif key in _SECRET and value:
+            yield f"{path}{key}"
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:

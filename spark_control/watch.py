@@ -12,8 +12,7 @@ from spark_control.deep_health import DeepHealth
 from spark_control.history import History
 from spark_control.measuring import Measuring
 from spark_control.settings import Settings, Task, TrafficSettings
-from spark_control.store import Store
-from spark_control.supervision import stamps
+from spark_control.store import Store, stamps
 from spark_control.supervision.alerts import Alerts
 from spark_control.supervision.care import Care, House
 from spark_control.supervision.chronicle import Announcements, Chronicle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,10 +22,18 @@ COMMAND = [sys.executable, "-m", "spark_control"]
 
 def spark_control(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in a folder where no settings lie about."""
+    return spark_control_with((), *arguments, folder=folder, **environ)
+
+
+def spark_control_with(
+    sockets: Sequence[socket.socket], *arguments: str, folder: Path, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Likewise, with sockets that it inherits."""
     return subprocess.run(
-        [*COMMAND, *arguments],
+        [*handing_over(sockets), *COMMAND, *arguments],
         cwd=folder,
         env={**os.environ, **environ},
+        pass_fds=[each.fileno() for each in sockets],
         capture_output=True,
         text=True,
         timeout=60,
@@ -52,18 +61,42 @@ class Serving:
         return self.process.wait(20)
 
 
+# What systemd does before it starts a service that has sockets.
+_HAND_OVER = """
+import os, sys
+for number, descriptor in enumerate(sys.argv[1].split(","), 3):
+    os.dup2(int(descriptor), number)
+os.closerange(number + 1, 1024)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(number - 2)}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def handing_over(sockets: Sequence[socket.socket]) -> Sequence[str]:
+    """The start of a command that inherits them, as from systemd."""
+    numbers = ",".join(str(each.fileno()) for each in sockets)
+    return [sys.executable, "-c", _HAND_OVER, numbers] if sockets else []
+
+
 @contextmanager
-def serve(folder: Path, *arguments: str, new_group: bool = False) -> Iterator[Serving]:
-    """`spark-control serve` on a free port, its log in `folder/log`."""
+def serve(
+    folder: Path,
+    *arguments: str,
+    new_group: bool = False,
+    sockets: Sequence[socket.socket] = (),
+    **environ: str,
+) -> Iterator[Serving]:
+    """`spark-control serve` on a free port or on `sockets`, its log in `folder/log`."""
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", *arguments],
+            [*handing_over(sockets), *COMMAND, "serve", "--port", "0", *arguments],
             cwd=folder,
-            env={"SPARK_CONTROL_STATE": str(folder / "state"), **os.environ},
+            env={"SPARK_CONTROL_STATE": str(folder / "state"), **os.environ, **environ},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             start_new_session=new_group,
+            pass_fds=[each.fileno() for each in sockets],
         )
     try:
         assert process.stdout is not None

@@ -20,7 +20,7 @@ def run(tmp_path):
 def test_help_lists_every_command(run):
     said = run("--help").stdout
 
-    for command in ("serve", "say", "hear", "voices", "check", "machine", "completion", "engine"):
+    for command in ("serve", "say", "hear", "voices", "check", "init", "machine", "completion", "engine"):
         assert f"\n  {command} " in said
     assert run("--version").stdout == f"spark-control, version {__version__}\n"
 

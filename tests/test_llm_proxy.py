@@ -209,7 +209,7 @@ def test_nothing_of_a_client_but_its_words_reaches_the_engine(vllm, upstream):
         "x-stainless-lang": "python",
         "x-spark-patience": "3",
     }
-    with relay_to({"vllm": {**upstream, "api_key": "of-the-engine"}}) as relay:
+    with relay_to({"vllm": {**upstream, "api_key": "of-the-engine"}}, access={"open": True}) as relay:
         answer = relay.post(CHAT, content=BODY, headers={**private, "accept": "text/event-stream"})
 
     asked = vllm.asked[0].headers

@@ -179,6 +179,19 @@ def test_who_may_not_is_told_so_as_the_document_says(tmp_path, upstreams, header
     assert statuses <= met
 
 
+def test_who_comes_through_a_proxy_where_there_are_no_keys_is_told_so_as_the_document_says(gateway):
+    codes = set()
+    for path, verb in OPERATIONS:
+        names = {name: known for name, known in KNOWN.items() if f"{{{name}}}" in path}
+        case = described[path][verb].Case(path_parameters=names)
+        answer = case.call(base_url=str(gateway.base_url), headers=ELSEWHERE)
+        case.validate_response(answer, checks=CONFORMANCE)
+        if DOCUMENT["paths"][path][verb]["security"] and path != "/login":
+            codes.add(answer.json()["error"]["code"])
+
+    assert codes == {"key_needed", "local_only"}
+
+
 def conforms(name: str) -> jsonschema_rs.Validator:
     """What validates by the schema of that name."""
     components = DOCUMENT["components"]

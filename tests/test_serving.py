@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
@@ -86,14 +87,17 @@ def test_an_engine_that_dies_is_started_again_and_requests_wait_for_it(tmp_path)
         assert client.post("/v1/audio/speech", json=SPEECH).status_code == 200
 
 
-def test_a_taken_port_is_told_in_a_sentence(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_taken_port_is_told_in_a_sentence_with_who_has_it(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = spark_control("serve", "--port", port, folder=tmp_path)
 
     assert ended.returncode == 1
+    who = Path("/proc/self/comm").read_text().strip()
     assert ended.stderr == (
-        f"spark-control: cannot listen on 127.0.0.1 port {port}: Address already in use; --port names another\n"
+        f"spark-control: cannot listen on 127.0.0.1 port {port}: it is taken by {who}, process {os.getpid()}; "
+        f"kill {os.getpid()}, or name another port with --port\n"
     )
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from spark_control.settings import Kind, Settings, UpstreamSettings
-from spark_control.settings_file import InvalidSettings, load_settings
+from spark_control.settings_file import InvalidSettings, UnusableFile, file_of, load_settings
 from spark_control.upstreams import DIALECTS
 
 
@@ -25,6 +28,7 @@ def load(text: str | None = None, **environ: str) -> Settings:
     if text is not None:
         path = Path("settings.toml")
         path.write_text(text)
+        path.chmod(0o640)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environ.items():
             patch.setenv(name, value)
@@ -166,7 +170,7 @@ def test_a_wrong_variable_is_explained():
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path):
-    with pytest.raises(InvalidSettings, match=r"absent\.toml: No such file"):
+    with pytest.raises(InvalidSettings, match=r"absent\.toml cannot be read: No such file"):
         load_settings(tmp_path / "absent.toml", {})
 
 
@@ -206,3 +210,109 @@ def test_the_page_of_settings_is_the_one_that_the_settings_make():
 
     assert (docs / "settings.md").read_text() == made.stdout, "run `make docs`"
     assert "|  |" not in made.stdout, "every setting has a description"
+
+
+# A file that cannot be used, and which one is read.
+
+
+def unusable(file: Path) -> str:
+    with pytest.raises(UnusableFile) as caught:
+        load_settings(file, {})
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{file} ")
+    assert caught.value.cure
+    assert "\n" not in sentence
+    return sentence
+
+
+def written(content: bytes, mode: int = 0o600) -> Path:
+    file = Path("settings.toml")
+    file.write_bytes(content)
+    file.chmod(mode)
+    return file
+
+
+def test_a_file_that_is_not_there_a_folder_or_unreadable_comes_with_the_cure(tmp_path):
+    assert "`spark-control init` writes one" in unusable(Path("absent.toml"))
+    assert f"--config {tmp_path}/spark-control.toml" in unusable(tmp_path)
+
+    Path("dangling").symlink_to("nowhere")
+    assert "No such file" in unusable(Path("dangling"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to become somebody else for a moment")
+def test_a_file_of_somebody_else_comes_with_the_cure():
+    with tempfile.NamedTemporaryFile("w", dir="/tmp") as file:
+        file.write("port = 1")
+        file.flush()
+        os.seteuid(65534)
+        try:
+            assert "cannot be read: Permission denied. Use sudo, or " in unusable(Path(file.name))
+        finally:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b" \t\n"])
+def test_an_empty_file_is_one_that_was_cut_off_and_not_the_defaults(content):
+    assert "is empty" in unusable(written(content))
+    assert load_settings(written(b"# the defaults will do"), {}).port == 8090
+
+
+def test_a_file_that_is_half_written_or_no_utf_8_is_told():
+    assert "is not TOML" in unusable(written(b'[upstreams.magpie]\nkind = "mag'))
+    assert "is not TOML" in unusable(written(b"\0" * 4096))
+    assert "is not UTF-8: byte 8 is" in unusable(written(b"host = '\xfc'"))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200) | st.integers(0, len(FILE) - 1).map(lambda end: FILE[:end].encode()))
+def test_whatever_is_in_the_file_it_holds_or_is_refused_in_a_sentence(content):
+    file = written(content)
+    try:
+        load_settings(file, {})
+    except InvalidSettings as exc:
+        assert str(exc)
+        assert "Traceback" not in str(exc)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        'api_key = "hush"',
+        'deep_health = { alerts = ["ntfy://my-topic"] }',
+    ],
+)
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o664])
+def test_a_file_with_secrets_that_everybody_may_read_is_refused(secret, mode):
+    text = f'[upstreams.p]\nkind = "parakeet"\nurl = "http://spark-1:5092"\n{secret}\n'.encode()
+    sentence = unusable(written(text, mode))
+
+    assert "chmod 640 settings.toml" in sentence
+    assert "upstreams.p." in sentence
+    assert "hush" not in sentence
+    assert "my-topic" not in sentence
+    for private in (0o600, 0o640, 0o660):
+        assert load_settings(written(text, private), {}).upstreams
+
+
+def test_a_file_without_secrets_may_be_read_by_everybody_and_written_by_nobody_else():
+    assert load_settings(written(b"port = 1", 0o644), {}).port == 1
+    assert "chmod o-rwx settings.toml" in unusable(written(b"port = 1", 0o666))
+
+
+def test_settings_from_a_pipe_are_nobody_else_s():
+    reading, writing = os.pipe()
+    os.write(writing, FILE.encode())
+    os.close(writing)
+    assert load_settings(Path(f"/dev/fd/{reading}"), {}).upstreams["parakeet"].api_key
+    os.close(reading)
+
+
+def test_the_file_of_this_folder_comes_before_the_service_s(tmp_path):
+    here, installed = tmp_path / "here.toml", tmp_path / "installed.toml"
+    assert file_of(None, (here, installed)) is None
+    installed.touch()
+    assert file_of(None, (here, installed)) == installed
+    here.symlink_to("nowhere")  # which is a mistake, and not a reason to take another one's
+    assert file_of(None, (here, installed)) == here
+    assert file_of(Path("named.toml"), (here, installed)) == Path("named.toml")

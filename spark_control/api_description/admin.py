@@ -124,6 +124,16 @@ PATHS: Paths = {
         fails=(*_BAD, 409, 504),
         sent=body({JSON: the("FaultOrder")}, required=False),
     ),
+    "/api/reload": {
+        "post": operation(
+            "reload",
+            "Read the settings again, and apply what can be without a restart.",
+            {"200": told("What has changed.", "Reloaded")},
+            tag="admin",
+            fails=(403, 409, 415),
+            description="Settings that do not hold change nothing.",
+        )
+    },
     "/api/speech-cache": {
         **_reading(
             "showSpeechCache",

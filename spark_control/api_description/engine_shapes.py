@@ -82,6 +82,7 @@ _ENGINE: dict[str, Schema] = {
             "limit": count(),
             "window": number("In so many seconds."),
             "left": count(),
+            "known": flag("Whether the gateway remembers how many were spent; if not, all count as spent."),
             "next_in": maybe(
                 number("Seconds until one may be restarted again; null while it may.", minimum=0)
             ),
@@ -162,4 +163,11 @@ SCHEMAS: Schemas = {
         },
     ),
     "Forgotten": thing("", {"entries": count(), "bytes": count()}),
+    "Reloaded": thing(
+        "The settings that have changed, by their dotted names.",
+        {
+            "applied": listing(text(), "In force from now on."),
+            "needs_restart": listing(text(), "In force once the gateway has been restarted."),
+        },
+    ),
 }

@@ -87,6 +87,7 @@ FAILURES: Mapping[int, Failure] = {
         "Not for whoever asked.",
         {
             "forbidden": "See the message.",
+            "key_needed": "It came through a proxy, and the gateway has no keys yet.",
             "key_not_for_this": "The key is for other uses.",
             "local_only": "Only this machine itself, or an admin key, may change something.",
             "origin_not_allowed": "No page of that origin may ask: the answer to a browser's preflight.",
@@ -116,6 +117,7 @@ FAILURES: Mapping[int, Failure] = {
             "restart_under_way": "It is being restarted already.",
             "budget_spent": "No restarts are left, unless it is forced.",
             "no_fault_switch": "That engine cannot fail on purpose.",
+            "invalid_settings": "The settings file does not hold; the message has every reason.",
         },
     ),
     413: Failure(
@@ -177,6 +179,7 @@ FAILURES: Mapping[int, Failure] = {
             "restart_budget_exhausted": "Restarts did not help: its owner has to look after it.",
             "starting": "The gateway is starting its engines.",
             "draining": "The gateway is shutting down.",
+            "not_alive": "What looks after the engines has stopped; the gateway has to be restarted.",
             "out_of_space": "There is no room left for the upload.",
         },
         headers=(*_LATER, "Retry-After-Ms"),

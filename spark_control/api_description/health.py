@@ -23,8 +23,9 @@ PATHS: Paths = {
     "/healthz": {
         "get": operation(
             "showLife",
-            "Whether the process lives.",
-            {"200": told("The process lives.", "Alive")},
+            "Whether the gateway lives, and what looks after the engines in it.",
+            {"200": told("It lives.", "Alive")},
+            fails=(503,),
             tag="health",
             open_=True,
         )

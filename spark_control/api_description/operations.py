@@ -63,7 +63,7 @@ PARAMETERS: Mapping[str, Json] = {
 _SURE = ("X-Request-ID", "WWW-Authenticate", "Allow", "Connection")
 """Headers that are there wherever they are named."""
 
-_CLOSED = (401, 429)
+_CLOSED = (401, 403, 429)
 _ALWAYS = (500,)
 
 

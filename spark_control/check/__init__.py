@@ -19,6 +19,7 @@ from spark_control.check.findings import Finding, Level, Report, Section, note, 
 from spark_control.check.gpu import check_machines
 from spark_control.check.ports import check_port
 from spark_control.check.restarts import check_restarts
+from spark_control.check.service import check_service
 from spark_control.serving import state_folder
 from spark_control.settings import Settings
 
@@ -47,6 +48,7 @@ async def _sections(found: Configuration, environ: Mapping[str, str]) -> Sequenc
             f"Restarts, tried dry as {who_asks()}": check_restarts(
                 settings, found.lost("upstreams", "restart")
             ),
+            "Service": check_service(found.source),
             "State and disks": asyncio.to_thread(lambda: list(check_state(settings, state))),
             **parts,
         }

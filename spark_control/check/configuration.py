@@ -18,12 +18,12 @@ from spark_control.check.findings import Finding, note, ok, warn, wrong
 from spark_control.check.lines import line_of
 from spark_control.settings import Settings
 from spark_control.settings_file import (
-    DEFAULT_FILE,
-    InvalidSettings,
+    UnusableFile,
+    file_of,
+    parsed,
     sentence_of,
     unknown_setting,
     unknown_variables,
-    values_of,
     variable,
 )
 
@@ -52,24 +52,15 @@ class Configuration:
 
 def read_configuration(path: Path | None, environ: Mapping[str, str]) -> Configuration:
     """Never raises for what is in them."""
-    file = path or DEFAULT_FILE
-    there = path is not None or DEFAULT_FILE.exists()
-    found = Configuration(str(file) if there else "no file, so the defaults")
-    return _Reader(found, file, environ, is_there=there).read()
+    file = file_of(path)
+    found = Configuration(str(file) if file else "no file, so the defaults")
+    return _Reader(found, file, environ).read()
 
 
 class _Reader:
-    def __init__(
-        self,
-        found: Configuration,
-        file: Path,
-        environ: Mapping[str, str],
-        *,
-        is_there: bool,
-    ) -> None:
+    def __init__(self, found: Configuration, file: Path | None, environ: Mapping[str, str]) -> None:
         self._found = found
         self._file = file
-        self._is_there = is_there
         self._environ = {name.upper(): value for name, value in environ.items()}
         self._text = ""
         self._told: set[tuple[str, ...]] = set()
@@ -93,27 +84,25 @@ class _Reader:
             self._found.findings.append(wrong(name, "There is no such setting.", cure))
 
     def _values(self) -> dict[str, Any] | None:
+        if self._file is None:
+            return {}
         try:
-            values = values_of(self._file if self._is_there else None)
-        except InvalidSettings as exc:
-            self._found.findings.append(self._unreadable(str(exc)))
+            values, too_open = parsed(self._file)
+        except UnusableFile as exc:
+            self._found.findings.append(self._unusable(self._file, exc))
             return None
-        self._text = self._file.read_text(encoding="utf-8") if self._is_there else ""
+        if too_open:
+            self._found.findings.append(self._unusable(self._file, too_open))
+        self._text = self._file.read_text(encoding="utf-8")
         return values
 
-    def _unreadable(self, said: str) -> Finding:
-        said = _sentence(
-            said.removeprefix(str(self._file)).lstrip(": ").replace("is not TOML", "It is not TOML")
-        )
-        if "is not TOML" not in said:
-            return wrong(str(self._file), said, "Name a file that you may read: --config FILE.")
-        number = _ON_LINE.search(said)
-        cure = "TOML wants quotes around text, and every bracket closed."
-        if number:
-            lines = self._file.read_text(encoding="utf-8", errors="replace").splitlines()
+    def _unusable(self, file: Path, exc: UnusableFile) -> Finding:
+        cure = exc.cure
+        if number := _ON_LINE.search(exc.fault):
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
             shown = lines[int(number[1]) - 1].strip() if int(number[1]) <= len(lines) else "the end"
             cure = f"Line {number[1]} is: {_hushed(shown)}   {cure}"
-        return wrong(str(self._file), said, cure)
+        return wrong(str(file), _sentence(f"it {exc.fault}"), cure)
 
     def _salvage(self, values: dict[str, Any]) -> Settings | None:
         """The settings without what is wrong in the file."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from spark_control.check.findings import Finding, ok, warn, wrong
-from spark_control.check.ports import Holder
+from spark_control.check.findings import Finding, note, ok, warn, wrong
+from spark_control.port_holders import Holder
 from spark_control.settings import Settings
-from spark_control.store.database import FILE, LOCK
+from spark_control.store.folder import FILE, LOCK, set_aside_in
 
 _MIB = 1024 * 1024
 _TOO_LITTLE = 64 * _MIB
@@ -28,8 +28,7 @@ def check_state(settings: Settings, state: Path) -> Iterator[Finding]:
         )
         return
     if not os.access(there, os.W_OK | os.X_OK):
-        cure = f'sudo install -d -m 700 -o "$USER" {state}   (or name another folder as `state`)'
-        yield wrong("state", f"This user may not write into {there}.", cure)
+        yield _closed(there, state)
         return
     if state.is_dir():
         yield from _inside(state)
@@ -53,11 +52,37 @@ def _inside(state: Path) -> Iterator[Finding]:
             yield wrong("state", f"This user may not write {file}.", f'sudo chown "$USER" {file}')
             return
     if _is_damaged(database):
-        cure = f"Move it away (mv {database} {database}.damaged): restarts and incidents begin anew."
-        yield wrong("state", f"{database} is no database any more.", cure)
-        return
+        said = f"{database} is no database any more: at its next start the gateway sets it aside, and begins anew."
+        yield warn("state", said, "Look at its disk: sudo dmesg --level=err,warn | tail")
+    for each in set_aside_in(state):
+        said = f"A database was damaged, and is kept as {each}: what was in it is forgotten."
+        yield note("state", said, f"Look at its disk (sudo dmesg --level=err,warn | tail); then: rm {each}*")
     holder = owner_of(state)
     yield ok("state", f"{state} is writable{f', and in use by the gateway ({holder})' if holder else ''}.")
+
+
+def _closed(there: Path, state: Path) -> Finding:
+    """Why this user may not write there."""
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        said = (
+            f"{there} is on a disk that is mounted read-only: nothing is remembered, and no engine restarted."
+        )
+        return wrong("state", said, f"sudo mount -o remount,rw $(findmnt -n -o TARGET -T {there})")
+    owner = there.stat().st_uid
+    if owner not in (0, os.geteuid()):
+        said = f"{there} belongs to {_name(owner)}; only that user and root see what is in it."
+        return note("state", said, "sudo spark-control check")
+    cure = f'sudo install -d -m 700 -o "$USER" {state}   (or name another folder as `state`)'
+    return wrong("state", f"This user may not write into {there}.", cure)
+
+
+def _name(user: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
 
 
 def _is_damaged(database: Path) -> bool:

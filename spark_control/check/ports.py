@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
 import socket
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 from spark_control.check.findings import Finding, ok, wrong
+from spark_control.port_holders import holder_of
 from spark_control.upstreams.answers import Answers
 from spark_control.upstreams.inquiry import Inquirer, Shut
 from spark_control.upstreams.servers import is_gateway
 
 _LAST = 65535
-_LISTENS = "0A"
-"""In /proc/net/tcp."""
-
-_SOCKET = re.compile(r"socket:\[(\d+)\]")
 _SUBJECT = "port"
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The process that has a port."""
-
-    pid: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name}, process {self.pid}"
 
 
 async def check_port(host: str, port: int) -> list[Finding]:
@@ -77,7 +58,7 @@ async def _taken(host: str, port: int) -> Finding:
     if holder is None:
         cure = f"`sudo ss -ltnp sport = :{port}` shows which; end it, or {another}"
         return wrong(_SUBJECT, f"{host} port {port} is taken by a program of another user.", cure)
-    return wrong(_SUBJECT, f"{host} port {port} is taken by {holder}.", f"kill {holder.pid}, or {another}")
+    return wrong(_SUBJECT, f"{host} port {port} is taken by {holder}.", f"{holder.cure}, or {another}")
 
 
 async def _is_gateway(host: str, port: int) -> bool:
@@ -86,33 +67,3 @@ async def _is_gateway(host: str, port: int) -> bool:
     async with Inquirer() as inquirer:
         replies = await inquirer.ask(address, port, f"[{address}]" if ":" in address else address)
     return not isinstance(replies, Shut) and is_gateway(Answers(replies))
-
-
-def holder_of(port: int, proc: Path = Path("/proc")) -> Holder | None:
-    """Who listens on that port; None if nobody does, or this user may not know."""
-    inodes = set(_listening(port, proc))
-    for process in proc.glob("[0-9]*") if inodes else ():
-        with suppress(OSError):
-            for descriptor in (process / "fd").iterdir():
-                with suppress(OSError):
-                    found = _SOCKET.fullmatch(str(descriptor.readlink()))
-                    if found and found[1] in inodes:
-                        return Holder(int(process.name), _name_of(process))
-    return None
-
-
-def _listening(port: int, proc: Path) -> Iterator[str]:
-    """The inodes of its sockets."""
-    for table in ("tcp", "tcp6"):
-        with suppress(OSError):
-            for line in (proc / "net" / table).read_text(encoding="ascii").splitlines()[1:]:
-                _, local, _, state, *rest = line.split()
-                if state == _LISTENS and int(local.rpartition(":")[2], 16) == port:
-                    yield rest[5]
-
-
-def _name_of(process: Path) -> str:
-    with suppress(OSError):
-        name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
-        return "".join(each if each.isprintable() else " " for each in name) or "a program"
-    return "a program"

@@ -70,6 +70,7 @@ class Card:
     drained: bool
     restarter: str | None
     left: int
+    forgotten: bool
     limit: int
     window: str
     frees_at: str | None
@@ -150,6 +151,7 @@ def card_view(engine: Json, now: float, incidents: Sequence[Incident] = ()) -> C
         drained=engine["drained"],
         restarter=f"By {restart['by']}: {restart['what']}" if restart else None,
         left=budget["left"],
+        forgotten=not budget.get("known", True),
         limit=budget["limit"],
         window=lasting(budget["window"]),
         frees_at=second(now + frees_in) if frees_in else None,

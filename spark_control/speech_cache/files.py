@@ -23,6 +23,7 @@ from typing import IO
 
 import structlog
 
+from spark_control.ownership import create_new_for_owner, make_folder_for_owner
 from spark_control.speech_cache.record import START_BYTES, Damaged, Facts, read_facts, read_start, written
 
 log = structlog.get_logger()
@@ -36,7 +37,6 @@ _SHARE = 8
 
 # Neither follow a link nor wait for whoever may write to a pipe.
 _READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_WRITING = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_CREAT | os.O_EXCL
 
 
 class Kept:
@@ -157,7 +157,7 @@ class SpeechFiles:
         unfinished = self.folder / f"{facts.key}{_UNFINISHED}"
         unfinished.unlink(missing_ok=True)
         try:
-            with os.fdopen(os.open(unfinished, _WRITING, 0o600), "wb") as file:
+            with os.fdopen(create_new_for_owner(unfinished, os.O_WRONLY), "wb") as file:
                 file.writelines((head, sound))
                 file.flush()
                 os.utime(file.fileno(), ns=stamp)
@@ -224,7 +224,7 @@ class SpeechFiles:
             (self.folder / name).unlink(missing_ok=True)
 
     def _make_folder(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder_for_owner(self.folder)
 
     def _now(self) -> tuple[int, int]:
         """A stamp later than any before, whatever the clock says."""

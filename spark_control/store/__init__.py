@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_control.store.database import StoreError
+from spark_control.store.errors import StoreError
 from spark_control.store.sqlite import Store
 
 __all__ = ["Store", "StoreError"]

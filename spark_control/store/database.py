@@ -1,4 +1,4 @@
-"""One SQLite file that one process owns: its folder, its lock, its schema, and one connection for all threads.
+"""One SQLite database and one connection for all threads.
 
 What has been written is on disk before `writing` ends. A write-ahead log and
 `synchronous=FULL` see to that: after a kill -9 or a power cut, the file holds
@@ -7,133 +7,107 @@ everything that was acknowledged and nothing by halves.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-FILE = "spark-control.db"
-LOCK = "spark-control.lock"
+from spark_control.store.errors import Damaged, StoreError, Unwritable
+from spark_control.store.records import Stamp
+from spark_control.store.schema import Newer, Unsound, adapt, bring_up, version_of
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_NO_DAMAGE = {*_UNWRITABLE, *_HELD, sqlite3.SQLITE_NOMEM} - {sqlite3.SQLITE_READONLY}
+"""At the start. A file that the system lets us write, and SQLite does not, has a spoilt first page."""
 _PRIMARY = 0xFF
 """The bits of SQLite's error codes that say what happened; the others say where."""
 
-_VERSIONS = (
-    """
-    CREATE TABLE restarts (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL,
-        boot TEXT NOT NULL, since_boot REAL NOT NULL, wall REAL NOT NULL,
-        reason TEXT NOT NULL, who TEXT NOT NULL, outcome TEXT, seconds_to_healthy REAL
-    );
-    CREATE INDEX restarts_of_service ON restarts (service, id);
-    CREATE TABLE incidents (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, service TEXT NOT NULL,
-        opened REAL NOT NULL, closed REAL, verdict TEXT NOT NULL, evidence TEXT NOT NULL,
-        held INTEGER NOT NULL, replayed INTEGER NOT NULL, degraded INTEGER NOT NULL, failed INTEGER NOT NULL,
-        restarts INTEGER NOT NULL, timeline TEXT NOT NULL
-    );
-    CREATE TABLE strikes (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, fingerprint TEXT NOT NULL,
-        wall REAL NOT NULL
-    );
-    CREATE TABLE quarantine (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, fingerprint TEXT NOT NULL,
-        until REAL NOT NULL, UNIQUE (service, fingerprint)
-    );
-    CREATE TABLE maintenance (service TEXT PRIMARY KEY) WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE drained (service TEXT PRIMARY KEY) WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE samples (
-        series TEXT NOT NULL, minute INTEGER NOT NULL, total REAL NOT NULL, times INTEGER NOT NULL,
-        PRIMARY KEY (series, minute)
-    ) WITHOUT ROWID;
-    """,
-)
-"""What brings a file from each version to the next. One that has been released is never changed again."""
-
-
-class StoreError(Exception):
-    """Why something could not be remembered, and what to do about it, in a sentence or two."""
+_CARRIED = {
+    "incidents": (
+        "id, service, opened, closed, verdict, evidence, held, replayed, degraded, failed, restarts, timeline"
+    ),
+    "strikes": "service, fingerprint, wall",
+    "quarantine": "service, fingerprint, until",
+    "maintenance": "service",
+    "drained": "service",
+    "samples": "series, minute, total, times",
+}
 
 
 class Database:
     """A connection that threads use one at a time. All that goes wrong with it is a StoreError."""
 
     def __init__(self, connection: sqlite3.Connection, name: str, lock: int | None = None) -> None:
+        """`lock` is a descriptor that is closed with it."""
         self._connection = connection
         self._name = name
         self._lock = lock
         self._turn = threading.Lock()
 
     @classmethod
-    def in_memory(cls) -> Database:
-        database = cls(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), "memory")
-        database.prepare()
+    def in_memory(cls, gap: Stamp | None = None) -> Self:
+        """One that is new, and ends with the process. `gap` is when it began to know nothing of what was before."""
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        database = cls(connection, "memory")
+        database._prepare(gap)
         return database
 
     @classmethod
-    def in_folder(cls, folder: Path) -> Database:
-        """The database of `folder`, which is made if there is none, for this process alone."""
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _own(folder)
-        except OSError as exc:
-            raise _unusable(folder, exc.strerror or str(exc)) from None
-        try:
-            return cls._opened(folder / FILE, lock)
-        except BaseException:
-            os.close(lock)
-            raise
+    def at(cls, path: Path, lock: int, gap: Stamp | None) -> Self:
+        """The one in that file, sound and of the present version. `gap` is for one that is new.
 
-    @classmethod
-    def _opened(cls, path: Path, lock: int) -> Database:
+        Raises Damaged, and StoreError; `lock` is then still open.
+        """
         try:
-            _make_private(path)
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as exc:
-            raise _unusable(path.parent, str(exc)) from None
+        except sqlite3.Error as exc:
+            raise _failing(str(path), exc) from None
         try:
             database = cls(connection, str(path), lock)
-            database.prepare()
+            database._prepare(gap)
         except BaseException:
             connection.close()
             raise
         return database
 
-    def prepare(self) -> None:
-        """Have it durable, sound and of the present version."""
-        with self._using() as connection:
+    def _prepare(self, gap: Stamp | None) -> None:
+        """Have it sound, durable and of the present version."""
+        connection = self._connection
+        try:
+            adapt(connection)
+            version = version_of(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            [(finding,)] = connection.execute("PRAGMA quick_check(1)")
-            if finding != "ok":
-                raise _damaged(self._name, finding.splitlines()[-1])
-            [(version,)] = connection.execute("PRAGMA user_version")
-            if version > len(_VERSIONS):
-                raise StoreError(
-                    f"{self._name} was written by a newer version of the gateway. "
-                    "Install that version again, or name another folder as `state` in the settings."
-                )
-            for reached, script in enumerate(_VERSIONS[version:], version + 1):
-                connection.executescript(
-                    f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {reached}; COMMIT;"
-                )
+            bring_up(connection, version, gap)
+        except Unsound as exc:
+            raise _damaged(self._name, str(exc)) from None
+        except Newer:
+            raise StoreError(
+                f"{self._name} was written by a newer version of the gateway. "
+                "Install that version again, or name another folder as `state` in the settings."
+            ) from None
+        except (sqlite3.Error, UnicodeDecodeError) as exc:
+            if isinstance(exc, sqlite3.Error) and _code(exc) in _NO_DAMAGE:
+                raise _failing(self._name, exc) from None
+            raise _damaged(self._name, str(exc)) from None
+        self._settle(connection)
 
     def read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         with self._using() as connection:
             return connection.execute(query, _storable(values)).fetchall()
 
     @contextmanager
-    def writing(self) -> Iterator[Transaction]:
-        """All that is written in the block, or nothing of it; on disk once the block has ended."""
+    def writing(self, *, lasting: bool = False) -> Iterator[Transaction]:
+        """All that is written in the block, or nothing of it; on disk once the block has ended.
+
+        What is `lasting` is then in the database itself, which checks what it holds, and no longer in the log beside
+        it, which forgets what was damaged.
+        """
         with self._using() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -143,6 +117,8 @@ class Database:
                 if connection.in_transaction:
                     with suppress(sqlite3.Error):  # the first error is the one to tell
                         connection.execute("ROLLBACK")
+            if lasting:
+                self._settle(connection)
 
     def close(self) -> None:
         with self._turn:
@@ -157,15 +133,28 @@ class Database:
         # A gateway that was built and never run has nobody to close it, and Python 3.13 would complain.
         self._connection.close()
 
+    def take_over(self, other: Database) -> None:
+        """Note what another has noted, but for restarts."""
+        with self.writing() as transaction:
+            for table, columns in _CARRIED.items():
+                for row in other.read(f"SELECT {columns} FROM {table}"):  # noqa: S608 (names of our own)
+                    places = ", ".join("?" * len(row))
+                    transaction.execute(f"REPLACE INTO {table} ({columns}) VALUES ({places})", row)  # noqa: S608
+
+    def _settle(self, connection: sqlite3.Connection) -> None:
+        """Move what is in the log into the database. Where that fails it stays in the log, which is durable too."""
+        with suppress(sqlite3.Error), closing(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")) as told:
+            told.fetchall()
+
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
         with self._turn:
             try:
                 yield self._connection
             except sqlite3.Error as exc:
-                if getattr(exc, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED:
-                    raise _damaged(self._name, str(exc)) from None
-                raise _failing(self._name, str(exc)) from None
+                raise _failing(self._name, exc) from None
+            except UnicodeDecodeError:  # what SQLite said quotes bytes that are no text
+                raise _damaged(self._name, "it cannot be read") from None
 
 
 class Transaction:
@@ -179,35 +168,6 @@ class Transaction:
         return self._connection.execute(statement, _storable(values)).lastrowid or 0
 
 
-def _own(folder: Path) -> int:
-    """The lock of a folder, held until it is closed or the process ends, however it ends."""
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-    except BlockingIOError:
-        owner = os.pread(lock, 20, 0).decode("ascii", "replace")
-        os.close(lock)
-        raise StoreError(
-            f"Another gateway (process {owner}) uses {folder}, and two would not know of each other's restarts. "
-            "Stop that one, or give this one a folder of its own: `state` in the settings."
-        ) from None
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
-
-
-def _make_private(path: Path) -> None:
-    """SQLite gives its other files the permissions of this one."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(file, 0o600)
-    finally:
-        os.close(file)
-
-
 def _storable(values: tuple[object, ...]) -> tuple[object, ...]:
     """An engine's text may have halves of characters, which no file can hold."""
     return tuple(
@@ -215,21 +175,20 @@ def _storable(values: tuple[object, ...]) -> tuple[object, ...]:
     )
 
 
-def _unusable(folder: Path, reason: str) -> StoreError:
-    return StoreError(
-        f"What must outlive the gateway cannot be kept in {folder}: {reason}. "
-        "Let this user write there, or name another folder as `state` in the settings."
-    )
+def _code(exc: sqlite3.Error) -> int:
+    return getattr(exc, "sqlite_errorcode", 0) & _PRIMARY
 
 
-def _damaged(name: str, finding: str) -> StoreError:
-    return StoreError(
-        f"{name} is damaged: {finding}. Move it and the files named like it away, and start again: "
-        "incidents and restarts up to now are then forgotten."
-    )
+def _failing(name: str, exc: sqlite3.Error) -> StoreError:
+    if _code(exc) in _DAMAGED:
+        return _damaged(name, str(exc))
+    if _code(exc) in _HELD:
+        return StoreError(
+            f"{name} cannot be used: {exc}. `sudo fuser -v {name}` shows which program has it open."
+        )
+    kind = Unwritable if _code(exc) in _UNWRITABLE else StoreError
+    return kind(f"{name} cannot be used: {exc}. Look for free space on its disk, and who may write there.")
 
 
-def _failing(name: str, reason: str) -> StoreError:
-    return StoreError(
-        f"{name} cannot be used: {reason}. Look for free space on its disk, and who may write there."
-    )
+def _damaged(name: str, finding: str) -> Damaged:
+    return Damaged(f"{name} is damaged: {finding}.")

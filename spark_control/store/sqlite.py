@@ -7,11 +7,13 @@ when the store is opened was under way when its gateway ended.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from spark_control.store import stamps
 from spark_control.store.database import Database
+from spark_control.store.lasting import Lasting
 from spark_control.store.records import Entry, Incident, Restart, Sample, Stamp
 
 _KEPT = 1000
@@ -20,6 +22,9 @@ _KEPT = 1000
 _KEPT_FOR = 30 * 86_400.0
 """Seconds that a restart is kept at least, for people to look at."""
 
+_RESTART = """
+    INSERT INTO restarts (service, boot, since_boot, wall, reason, who, seal)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, seal(?1, ?2, ?3, ?4))"""
 _FORGET_RESTARTS = """
     DELETE FROM restarts WHERE service = ? AND wall < ? AND id <=
     (SELECT id FROM restarts WHERE service = ? ORDER BY id DESC LIMIT 1 OFFSET ?)"""
@@ -47,13 +52,13 @@ _INCIDENTS = """
 class Store:
     """What is remembered of every service. Its methods may be called from any thread; each can raise StoreError."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | Lasting) -> None:
         self._database = database
 
     @classmethod
-    def open(cls, folder: Path | None) -> Store:
+    def open(cls, folder: Path | None, now: Callable[[], Stamp] = stamps.now) -> Store:
         """What `folder` remembers, which then belongs to this process. Without a folder, all ends with it."""
-        return cls(Database.in_folder(folder) if folder else Database.in_memory())
+        return cls(Lasting(folder, now) if folder else Database.in_memory())
 
     def close(self) -> None:
         self._database.close()
@@ -62,11 +67,9 @@ class Store:
 
     def restart_began(self, service: str, at: Stamp, reason: str, who: str) -> int:
         """Remember a restart that is about to be carried out. It is on disk once this returns; the value names it."""
-        with self._database.writing() as transaction:
-            number = transaction.execute(
-                "INSERT INTO restarts (service, boot, since_boot, wall, reason, who) VALUES (?, ?, ?, ?, ?, ?)",
-                (service, at.boot, at.since_boot, at.wall, reason, who),
-            )
+        with self._database.writing(lasting=True) as transaction:
+            times = float(at.since_boot), float(at.wall)
+            number = transaction.execute(_RESTART, (service, at.boot, *times, reason, who))
             # Old by the clock on the wall is not enough: set a year ahead, it would wipe out the budget.
             transaction.execute(_FORGET_RESTARTS, (service, at.wall - _KEPT_FOR, service, _KEPT))
         return number
@@ -90,6 +93,11 @@ class Store:
         """When it was restarted, or was about to be, whatever came of it. Oldest first."""
         query = "SELECT boot, since_boot, wall FROM restarts WHERE service = ? ORDER BY id"
         return tuple(Stamp(*row) for row in self._database.read(query, (service,)))
+
+    def gap(self) -> Stamp | None:
+        """When it lost what it knew, the last time; None if it never did. Restarts may have been spent before."""
+        rows = self._database.read("SELECT boot, since_boot, wall FROM gaps ORDER BY number DESC LIMIT 1")
+        return Stamp(*rows[0]) if rows else None
 
     def recovery_seconds(self, service: str, most: int = 10) -> list[float]:
         """How long restarts took that led to a healthy engine, newest first."""
@@ -207,5 +215,11 @@ def _columns_of(incident: Incident) -> tuple[object, ...]:
 
 
 def _incident_of(row: tuple[Any, ...]) -> Incident:
-    timeline = tuple(Entry(*entry) for entry in json.loads(row[-1]))
-    return Incident(*(*row[:-1], timeline))
+    return Incident(*(*row[:-1], _timeline_of(row[-1])))
+
+
+def _timeline_of(text: str) -> tuple[Entry, ...]:
+    try:
+        return tuple(Entry(*entry) for entry in json.loads(text))
+    except (ValueError, TypeError):  # a disk that rots
+        return ()

@@ -17,6 +17,8 @@ Hence a reboot never makes the wait shorter; it makes it longer by what the
 restart's age was when the boot began. The wall clock, which anybody can set
 and which a machine without a battery loses, decides nothing: it is in a stamp
 for people to read.
+
+What the store lost counts as all that could have been spent before that.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ class RestartBudget:
     limit: int
     window: float
     spent: tuple[Stamp, ...] = ()
+    unknown_before: Stamp | None = None
+    """When the store lost what it knew: until then, any number may have been spent."""
 
     def spend(self, now: Stamp) -> RestartBudget:
         """What is left after one more restart. Whether there may be one, `remaining` says: a person may go beyond."""
@@ -47,7 +51,11 @@ class RestartBudget:
         return replace(self, spent=(*self.spent[:-1], now))
 
     def remaining(self, now: Stamp) -> int:
-        return max(0, self.limit - len(self._recent(now)))
+        return 0 if self.is_blind(now) else max(0, self.limit - len(self._recent(now)))
+
+    def is_blind(self, now: Stamp) -> bool:
+        """Whether nobody knows how many restarts there were in the last `window`."""
+        return self.unknown_before is not None and age(self.unknown_before, now) < self.window
 
     def wait(self, now: Stamp) -> float:
         """Seconds until one more restart is allowed; 0 if one is allowed now. A limit of 0 never allows any."""
@@ -56,14 +64,25 @@ class RestartBudget:
         if not self.limit:
             return self.window
         youngest_first = sorted(_since(stamp, now) for stamp in self._recent(now))
-        return self.window - youngest_first[self.limit - 1]
+        counted = self.window - youngest_first[self.limit - 1] if len(youngest_first) >= self.limit else 0.0
+        return max(counted, self._sight(now))
 
     def frees(self, now: Stamp) -> float | None:
         """Seconds until there is one more left than now; None if there never is, or none is spent."""
+        if not self.limit:
+            return None
+        if self.is_blind(now):
+            return self.wait(now)
         oldest_first = sorted((_since(stamp, now) for stamp in self._recent(now)), reverse=True)
-        if not oldest_first or not self.limit:
+        if not oldest_first:
             return None
         return self.window - oldest_first[max(0, len(oldest_first) - self.limit)]
+
+    def _sight(self, now: Stamp) -> float:
+        """Seconds until it knows again how many there were."""
+        if self.unknown_before is None or not self.is_blind(now):
+            return 0.0
+        return self.window - _since(self.unknown_before, now)
 
     def _recent(self, now: Stamp) -> tuple[Stamp, ...]:
         return tuple(stamp for stamp in self.spent if age(stamp, now) < self.window)

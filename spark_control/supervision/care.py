@@ -140,7 +140,7 @@ class Care:
         store, now = self._house.store, self._house.stamp()
         self.health = replace(
             self.health,
-            budget=replace(self.health.budget, spent=store.spent(self.name)),
+            budget=replace(self.health.budget, spent=store.spent(self.name), unknown_before=store.gap()),
             maintenance=self.name in store.maintenance(),
         )
         self.lane.drained = self.name in store.drained()
@@ -270,7 +270,10 @@ class Care:
         if not may:
             budget = self.health.budget
             minutes = math.ceil(budget.wait(now) / 60)
-            message = f"{self.name} has had its {budget.limit} restarts; the next is free in {minutes} min."
+            had = f"has had its {budget.limit} restarts"
+            if budget.is_blind(now):
+                had = "may have had its restarts, which were forgotten with what the gateway remembered"
+            message = f"{self.name} {had}; the next is free in {minutes} min."
             raise Conflict(f"{message} --force restarts it all the same.", code="budget_spent")
 
     def _begin(self, action: Action, who: str = _WATCHER) -> None:

@@ -166,7 +166,8 @@ class Lane(Generic[DialectT]):
         self._queue: Turns[_Waiting] = Turns()
         self.twins: Callable[[Lane[Any]], Sequence[tuple[Lane[Any], Callable[[Work], bool]]]] = lambda _: ()
         """Other engines from whose queues it may let somebody in, and which work it may take over from each."""
-        self._most_waiting = most_waiting
+        self.most_waiting = most_waiting
+        """Requests that may wait for their turn."""
         self._stay = _UNMEASURED_STAY
 
     @property
@@ -196,7 +197,7 @@ class Lane(Generic[DialectT]):
 
     def has_room_for(self, work: Work) -> bool:
         """Whether it may at least wait. Who has waited before, or been answered in part, always may."""
-        return work.errand.admitted or self.free_for(work) or self.queued < self._most_waiting
+        return work.errand.admitted or self.free_for(work) or self.queued < self.most_waiting
 
     def until_free(self) -> float:
         """Seconds in which those who wait now should have had their turn."""

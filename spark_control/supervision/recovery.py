@@ -281,10 +281,15 @@ class Health:
         if not self.restartable:
             return self._given_up("no way to restart it is configured")
         if not self.budget.remaining(now):
-            return self._given_up(f"{self.budget.limit} restarts did not cure it")
+            return self._given_up(self._why_no_more(now))
         restarting, action = self.restarting(self.reason, now)
         lost = now.since_boot if self.verdict is Verdict.GPU_LOST else self.gpu_lost_at
         return replace(restarting, gpu_lost_at=lost), action
+
+    def _why_no_more(self, now: Stamp) -> str:
+        if self.budget.is_blind(now):
+            return "how often it was restarted lately is not known, so it is not restarted now"
+        return f"{self.budget.limit} restarts did not cure it"
 
     def _gpu_lost_before(self, now: float) -> bool:
         return self.gpu_lost_at is not None and now - self.gpu_lost_at < self.budget.window

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import structlog
@@ -49,6 +50,14 @@ class Catalog:
         self._refreshing: dict[str, asyncio.Task[None]] = {}
         self._engines: list[Upstream[Any]] = [*speakers, *listeners, *thinkers]
         self._names = ModelNames(listeners, self.speakers, thinkers, models)
+
+    def renamed(self, *, own_names: Mapping[str, str], default_voice: str, models: ModelsSettings) -> Catalog:
+        """The same engines under other names. What an engine tells either of them, both know."""
+        other = copy(self)
+        other.own_names = own_names
+        other._default_voice = default_voice  # noqa: SLF001 (one of its kind)
+        other._names = self._names.renamed(models)  # noqa: SLF001
+        return other
 
     # Models.
 

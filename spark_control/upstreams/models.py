@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +52,19 @@ class ModelNames:
             "speech": speakers,
             "chat": sorted(thinkers, key=lambda each: each.priority),
         }
+        self._told: dict[str, tuple[str, ...]] = {}
+        self._go_by(settings)
+
+    def renamed(self, settings: ModelsSettings) -> ModelNames:
+        """The same by other settings. What an engine tells either of them, both know."""
+        other = copy(self)
+        other._go_by(settings)  # noqa: SLF001 (one of its kind)
+        return other
+
+    def _go_by(self, settings: ModelsSettings) -> None:
         self._aliases = {name.casefold(): target for name, target in settings.aliases.items()}
         self._alias_names = list(settings.aliases)
         self._strict = settings.strict
-        self._told: dict[str, tuple[str, ...]] = {}
 
     def told(self, upstream: Upstream[Any], models: tuple[str, ...]) -> None:
         """An engine has these models. The first is its own where nobody has named one."""

@@ -47,6 +47,7 @@ alerts = ["nonsense://a-secret-token"]
 """
 
 EXPECTED = {
+    ("Settings", "{file}"): "Close it, with the gateway in its group: chmod 640 ",
     ("Settings", "prot"): "Write port instead of prot.",
     ("Settings", "drain"): "Seconds that answers under way may take",
     ("Settings", "upstreams.parakeet.kind"): 'Write kind = "parakeet".',
@@ -81,12 +82,13 @@ def report(tmp_path_factory, upstreams, _magpie, _parakeet):
     }
     file = folder / "broken.toml"
     file.write_text(BROKEN.format(**places))
+    file.chmod(0o644)
     return examine(file, {})
 
 
 def test_it_names_every_fault_of_a_broken_configuration_with_its_cure(report):
     cures = {
-        (section.title[:8], each.subject): each.cure
+        (section.title[:8], each.subject.replace(report.source, "{file}")): each.cure
         for section in report.sections
         for each in section.findings
         if each.level is Level.WRONG

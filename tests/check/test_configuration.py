@@ -21,6 +21,7 @@ def read(tmp_path):
     def reading(text: str, **environ: str):
         file = tmp_path / "settings.toml"
         file.write_text(text)
+        file.chmod(0o640)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environ.items():
                 patch.setenv(name, value)
@@ -87,11 +88,11 @@ def test_a_file_that_is_not_there_is_a_fault(tmp_path):
     found = read_configuration(tmp_path / "none.toml", {})
 
     assert found.settings is None
-    assert found.findings[0].text == "No such file or directory."
+    assert found.findings[0].text == "It cannot be read: No such file or directory."
 
 
 def test_a_variable_is_named_for_what_it_is(read):
-    found = read("", SPARK_CONTROL_PORT="abc", SPARK_CONTROL_HSOT="x")
+    found = read("# nothing", SPARK_CONTROL_PORT="abc", SPARK_CONTROL_HSOT="x")
 
     hsot, port, _ = found.findings
     assert hsot.cure == "Rename it: SPARK_CONTROL_HOST."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,11 +15,15 @@ from spark_control.check.clock import check_clock, kernel_says
 from spark_control.check.disk import check_state
 from spark_control.check.findings import Finding, Level
 from spark_control.check.gpu import check_machines
-from spark_control.check.ports import check_port, holder_of
+from spark_control.check.ports import check_port
 from spark_control.check.restarts import check_restarts
 from spark_control.keys import Key, KeyFile, digest_of
+from spark_control.port_holders import holder_of
 from spark_control.settings import Settings
 from tests.fakes.docker import FakeDocker, docker_socket
+from tests.tiny_disk import disk, on_a_disk_of_its_own
+
+__all__ = ["disk"]
 
 NOW = 1_800_000_000.0
 
@@ -71,13 +76,40 @@ def test_a_file_in_the_folders_place_is_one(tmp_path):
     assert [each.level for each in state(tmp_path / "state")] == [Level.WRONG]
 
 
-def test_a_database_that_is_none_is_told_with_the_command_that_helps(tmp_path):
+def test_a_database_that_is_none_is_doubtful_since_the_gateway_sets_it_aside(tmp_path):
     (tmp_path / "spark-control.db").write_bytes(b"garbage" * 30)
+    (tmp_path / "spark-control.db.damaged-20260101T000000Z").write_bytes(b"garbage" * 30)
     tmp_path.chmod(0o700)
-    found = state(tmp_path)[0]
+    found = state(tmp_path)
+
+    assert [each.level for each in found[:3]] == [Level.WARN, Level.NOTE, Level.OK]
+    assert "sets it aside" in found[0].text
+    assert "rm " in found[1].cure
+
+
+def test_a_state_folder_of_somebody_else_is_left_to_that_user(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        folder.chmod(0o755)
+        os.chown(folder, 65533, 65533)
+        os.setresuid(65534, 65534, 0)
+        found = state(folder)
+    finally:
+        os.setresuid(0, 0, 0)
+        folder.rmdir()
+
+    assert [(each.level, each.cure) for each in found] == [(Level.NOTE, "sudo spark-control check")]
+
+
+@on_a_disk_of_its_own
+def test_a_state_folder_on_a_disk_that_cannot_be_written_is_told(disk):
+    disk.remount("ro")
+    (found,) = state(disk.path / "state")
 
     assert found.level is Level.WRONG
-    assert found.cure.startswith("Move it away (mv ")
+    assert found.cure.startswith("sudo mount -o remount,rw ")
 
 
 def test_a_disk_with_less_room_than_the_settings_take_is_doubtful(tmp_path):

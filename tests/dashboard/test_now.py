@@ -103,6 +103,12 @@ def test_a_task_that_a_second_engine_does_is_served():
     assert out_of_service(status(engine("a", "restarting"))) == ["speech-to-text"]
 
 
+def test_a_card_tells_that_the_gateway_has_forgotten_what_was_spent():
+    budget = {"limit": 3, "window": 1800.0, "left": 0, "next_in": 60.0, "frees_in": 60.0}
+    assert card_view(engine("parakeet", budget=budget | {"known": False}), NOW).forgotten
+    assert not card_view(engine("parakeet", budget=budget | {"known": True}), NOW).forgotten
+
+
 def test_a_task_whose_engines_are_all_kept_from_requests_is_not_served():
     assert out_of_service(status(engine("a", drained=True), engine("b"))) == []
     drained = status(engine("a", drained=True), sentence="Speech-to-text gets no requests.")

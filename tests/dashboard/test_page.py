@@ -88,6 +88,7 @@ def test_what_an_engine_says_is_text_and_nothing_else():
         "drained": True,
         "restarter": HOSTILE,
         "left": 0,
+        "forgotten": True,
         "limit": 3,
         "window": "30 min",
         "frees_at": "2026-05-04T12:30:00Z",
@@ -101,10 +102,10 @@ def test_what_an_engine_says_is_text_and_nothing_else():
 
 
 def test_who_may_only_look_is_told_why(gateway):
-    page = gateway.get("/", headers={"via": "1.1 somewhere"})
+    page = gateway.get("/", headers={"host": "spark.home"})
     assert "data-looking-only" in page.text
     (told,) = re.findall(r"changed from here: (.*?)[.]<", page.text)
-    assert told == "the header via tells of a proxy"
+    assert told == "its Host is not localhost, 127.0.0.1 or [::1]"
     assert "data-looking-only" not in gateway.get("/").text
 
 

@@ -23,7 +23,7 @@ import httpx
 from playwright.sync_api import Browser, Page, expect
 
 from spark_control.keys import Keys
-from spark_control.serving import listen, serve
+from spark_control.serving import Process, listen, serve
 from spark_control.settings import Settings
 from spark_control.store import Store
 from spark_control.store.records import Sample
@@ -72,9 +72,8 @@ class Staged(Owner):
             memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
             store.save_samples(list(yesterday(now, memory)), 0, int(now // 60))
             keys = Keys(None, time.monotonic)
-            asyncio.run(
-                serve(Settings(), self._listening, _say_nothing, store, keys=keys, state=None, hints=True)
-            )
+            process = Process([self._listening], Settings)
+            asyncio.run(serve(Settings(), process, _say_nothing, store, keys=keys, state=None, hints=True))
 
 
 def _say_nothing(_: str) -> None:

@@ -411,39 +411,6 @@ def test_of_many_who_want_a_new_store_at_once_one_gets_it(tmp_path: Path) -> Non
 # What a person is told when it cannot be.
 
 
-def _garbage(path: Path) -> None:
-    path.write_bytes(b"These are my notes, and no database. " * 1000)
-
-
-def _torn(path: Path) -> None:
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(os.urandom(size - 4096))
-
-
-def _cut_short(path: Path) -> None:
-    os.truncate(path, path.stat().st_size - 4096)
-
-
-@pytest.mark.parametrize("damage", [_garbage, _torn, _cut_short])
-def test_a_damaged_file_says_what_to_do_about_it(tmp_path: Path, damage) -> None:
-    with opened(tmp_path) as store:
-        for second in range(500):
-            began(store, when=at(second))
-    damage(tmp_path / "spark-control.db")
-
-    for _ in range(2):  # and it does not keep the lock
-        with pytest.raises(
-            StoreError, match=r"spark-control\.db is damaged: .*Move it .* away, and start again"
-        ):
-            Store.open(tmp_path)
-
-    (tmp_path / "spark-control.db").rename(tmp_path / "damaged.db")
-    with opened(tmp_path) as store:
-        assert store.restarts("parakeet") == []
-
-
 def test_a_file_of_the_future_is_left_alone(tmp_path: Path) -> None:
     with opened(tmp_path):
         pass
@@ -452,16 +419,6 @@ def test_a_file_of_the_future_is_left_alone(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"written by a newer version .* Install that version again"):
         Store.open(tmp_path)
-
-
-def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "spark-control.db")) as connection:
-        connection.execute("CREATE TABLE incidents (theirs)")
-
-    with pytest.raises(StoreError, match="table incidents already exists"):
-        Store.open(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "spark-control.db")) as connection:
-        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("incidents",)]
 
 
 @contextmanager
@@ -499,12 +456,6 @@ def test_a_file_where_the_folder_should_be_says_so(tmp_path: Path) -> None:
     for folder in ("state", "state/deeper"):
         with pytest.raises(StoreError, match=r"cannot be kept in .*/state.* or name another folder"):
             Store.open(tmp_path / folder)
-
-
-def test_a_folder_where_the_file_should_be_says_so(tmp_path: Path) -> None:
-    (tmp_path / "spark-control.db").mkdir()
-    with pytest.raises(StoreError, match="cannot be kept in"):
-        Store.open(tmp_path)
 
 
 def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_control.store import stamps
 from spark_control.store.records import Stamp
-from spark_control.supervision import stamps
 from spark_control.supervision.budget import RestartBudget, age
 
 DAY = 86_400.0
@@ -106,6 +106,7 @@ class Machine:
     restarted: list[float] = field(default_factory=list)
     granted: list[float] = field(default_factory=list)
     most_at_once: int = 0
+    lost_at: Stamp | None = None
 
     @property
     def now(self) -> Stamp:
@@ -126,7 +127,12 @@ class Machine:
         self.start_gateway_again(0)
 
     def start_gateway_again(self, _: float) -> None:
-        self.budget = RestartBudget(self.budget.limit, self.budget.window, tuple(self.stored))
+        self.budget = RestartBudget(self.budget.limit, self.budget.window, tuple(self.stored), self.lost_at)
+
+    def lose_what_is_stored(self, _: float) -> None:
+        self.stored.clear()
+        self.lost_at = self.now
+        self.start_gateway_again(0)
 
     def find_stamp_of_the_future(self, ahead: float) -> None:
         now = self.now
@@ -160,6 +166,7 @@ lives = st.lists(
         st.tuples(st.just(Machine.start_gateway_again), st.just(0.0)),
         st.tuples(st.just(Machine.find_stamp_of_the_future), moments),
         st.tuples(st.just(Machine.force_restart), st.just(0.0)),
+        st.tuples(st.just(Machine.lose_what_is_stored), st.just(0.0)),
         *[st.tuples(st.just(Machine.restart_if_allowed), st.just(0.0))] * 4,
         st.tuples(st.just(Machine.restart_after_as_long_as_it_takes), st.just(0.0)),
     ),
@@ -217,6 +224,17 @@ def test_a_gateway_that_starts_again_knows_as_much_as_one_that_ran_on(budget: Re
     machine.start_gateway_again(0)
 
     assert machine.budget.remaining(machine.now) == before
+
+
+def test_what_the_store_has_lost_counts_as_spent_for_a_whole_window() -> None:
+    blind = replace(THREE_IN_THIRTY_MINUTES, unknown_before=at(100))
+    assert (blind.remaining(at(100)), blind.wait(at(100)), blind.frees(at(100))) == (0, 1800, 1800)
+    assert (blind.remaining(at(1899)), blind.wait(at(1899))) == (0, 1)
+    assert (blind.remaining(at(1900)), blind.wait(at(1900)), blind.frees(at(1900))) == (3, 0, None)
+
+    forced = blind.spend(at(1000)).spend(at(1001)).spend(at(1002))
+    assert (forced.wait(at(1500)), forced.frees(at(1500))) == (1300, 1300)
+    assert replace(forced, limit=5).wait(at(1500)) == 400
 
 
 def test_stamps_of_one_boot_follow_each_other() -> None:

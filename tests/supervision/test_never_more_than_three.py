@@ -26,7 +26,7 @@ from spark_control.evidence import Evidence, How
 from spark_control.history import History
 from spark_control.measuring import Measuring
 from spark_control.settings import DeepHealthSettings
-from spark_control.store import Store
+from spark_control.store import Store, StoreError
 from spark_control.store.records import Stamp
 from spark_control.supervision.care import Care, House
 from spark_control.supervision.chronicle import Announcements, Chronicle
@@ -172,6 +172,7 @@ class Household:
         self.lives = 0
         self.paged: list[str] = []
         self._disk = tempfile.TemporaryDirectory(dir=_DISK)
+        self.folder = Path(self._disk.name)
         self.start()
 
     def __enter__(self) -> Self:
@@ -183,7 +184,7 @@ class Household:
 
     def start(self) -> None:
         self.lives += 1
-        self.store = Store.open(Path(self._disk.name))
+        self.store = Store.open(self.folder, self.machine.stamp)
         self.loop = VirtualLoop(self.machine)
         house = House(self.store, self.machine.stamp, self.loop.time)
         announcements = Announcements()
@@ -389,6 +390,29 @@ class RulesThatNeverBend(RuleBasedStateMachine):
         self.house.store.restart_began(name, later, "who knows", "watcher")
         self.house.kill(0)
         self.house.start()
+
+    @rule(
+        after=iterations,
+        name=st.sampled_from(["spark-control.db", "spark-control.db-wal"]),
+        content=st.binary(max_size=40),
+        at=st.integers(0, 2**20),
+    )
+    def kill_9_and_a_disk_that_spoils_the_store(self, after: int, name: str, content: bytes, at: int) -> None:
+        """What was in maintenance is forgotten with it, and nobody can blame the watcher for that."""
+        self.house.kill(after)
+        file = self.house.folder / name
+        found = file.read_bytes() if file.exists() else b""
+        place = at % (len(found) + 1)
+        file.write_bytes(found[:place] + content + found[place + len(content) :] if at % 3 else content)
+        try:
+            self.house.start()
+        except StoreError as exc:
+            assert "newer version" in str(exc)  # it was the number of the version that was hit
+            file.write_bytes(found)
+            self.house.start()
+        store = self.house.store
+        self.house.maintenance = store.maintenance()
+        self.house.recorded &= {row.id for each in NAMES for row in store.restarts(each, 10_000)}
 
     @rule(by=st.sampled_from([-DAY, -1.0, 600.0, DAY]))
     def wall_clock_is_set(self, by: float) -> None:

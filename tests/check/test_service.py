@@ -1,0 +1,84 @@
+"""What follows from systemd's answer about the service."""
+
+from __future__ import annotations
+
+import pytest
+
+from spark_control.check.findings import Finding, Level
+from spark_control.check.service import judged
+
+INSTALLED = "/etc/spark-control/spark-control.toml"
+RUNS = {
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "SubState": "running",
+    "UnitFileState": "enabled",
+    "Result": "success",
+    "NRestarts": "0",
+    "NeedDaemonReload": "no",
+}
+LISTENS = {**RUNS, "SubState": "listening"}
+STOPPED = {**RUNS, "ActiveState": "inactive", "SubState": "dead"}
+
+
+def found(service: dict[str, str], socket: dict[str, str], source: str = INSTALLED) -> list[Finding]:
+    blocks = ["\n".join(f"{name}={value}" for name, value in unit.items()) for unit in (service, socket)]
+    return list(judged("\n\n".join(blocks) + "\n", source))
+
+
+def test_a_service_that_runs_is_well():
+    assert [(each.level, each.text) for each in found(RUNS, LISTENS)] == [(Level.OK, "It runs.")]
+
+
+def test_without_one_there_is_a_command_that_installs_it():
+    (only,) = found({**STOPPED, "LoadState": "not-found"}, {**STOPPED, "LoadState": "not-found"})
+
+    assert (only.level, only.cure) == (Level.NOTE, "sudo spark-control install-service")
+
+
+def test_other_settings_than_its_own_are_told():
+    first, _ = found(RUNS, LISTENS, source="spark-control.toml")
+
+    assert first.cure == f"sudo spark-control check --config {INSTALLED}"
+
+
+@pytest.mark.parametrize(
+    ("service", "socket", "cure"),
+    [
+        (RUNS, STOPPED, "sudo systemctl enable --now spark-control.socket"),
+        (STOPPED, STOPPED, "sudo systemctl start spark-control.service"),
+        (
+            {**RUNS, "ActiveState": "activating", "SubState": "auto-restart"},
+            LISTENS,
+            "journalctl -u spark-control",
+        ),
+        ({**RUNS, "ActiveState": "failed", "Result": "exit-code"}, LISTENS, "journalctl -u spark-control"),
+    ],
+)
+def test_one_that_does_not_run_is_wrong(service, socket, cure):
+    wrong = [each for each in found(service, socket) if each.level is Level.WRONG]
+
+    assert cure in " ".join(each.cure for each in wrong)
+
+
+@pytest.mark.parametrize(
+    ("changed", "cure"),
+    [
+        ({"UnitFileState": "disabled"}, "sudo systemctl enable spark-control.service"),
+        ({"NeedDaemonReload": "yes"}, "sudo systemctl daemon-reload"),
+        ({"NRestarts": "4"}, "journalctl -u spark-control -p warning"),
+    ],
+)
+def test_what_may_go_wrong_later_is_doubtful(changed, cure):
+    (doubt,) = [each for each in found({**RUNS, **changed}, LISTENS) if each.level is Level.WARN]
+
+    assert cure in doubt.cure
+
+
+def test_one_that_waits_for_a_request_is_no_fault():
+    assert [each.level for each in found(STOPPED, LISTENS)] == [Level.NOTE]
+
+
+@pytest.mark.parametrize("told", ["", "\n\n", "nonsense", "LoadState=loaded"])
+def test_an_answer_that_says_little_is_no_surprise(told):
+    assert list(judged(told, INSTALLED))

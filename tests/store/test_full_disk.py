@@ -1,0 +1,92 @@
+"""A disk that takes nothing: nothing is remembered, no engine is restarted, and everything else goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from spark_control.store import Store, StoreError
+from spark_control.store.records import Incident, Sample, Stamp
+from tests.tiny_disk import TinyDisk, disk, on_a_disk_of_its_own
+
+__all__ = ["disk"]
+
+INCIDENT = Incident("1", "parakeet", 1.0, None, "sticky", "", 0, 0, 0, 0, 0, timeline=())
+
+
+def at(seconds: float) -> Stamp:
+    return Stamp("boot", seconds, seconds)
+
+
+@contextmanager
+def opened(folder: Path, now: float = 1000.0) -> Iterator[Store]:
+    with closing(Store.open(folder, lambda: at(now))) as store:
+        yield store
+
+
+def restart(store: Store, when: float) -> int:
+    return store.restart_began("parakeet", at(when), "sticky", "watcher")
+
+
+def _write_on(store: Store) -> None:
+    for minute in range(1000):
+        store.save_samples([Sample("held", minute, 1.0, 1)], 0, 1000)
+
+
+def _full(disk: TinyDisk) -> None:
+    disk.fill()
+
+
+def _read_only(disk: TinyDisk) -> None:
+    disk.remount("ro")
+
+
+def _well_again(disk: TinyDisk) -> None:
+    disk.remount("rw")
+    (disk.path / "fill").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("sick", [_full, _read_only])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
+@on_a_disk_of_its_own
+def test_a_disk_that_takes_nothing_is_waited_for(disk: TinyDisk, sick, known: bool) -> None:
+    folder = disk.path / "state"
+    if known:
+        with opened(folder) as store:
+            restart(store, 990)
+    sick(disk)
+
+    with opened(folder, now=1000) as store:
+        assert store.gap() == at(1000)
+        store.save_incident(INCIDENT)
+        store.set_maintenance("magpie", True)
+        with pytest.raises(StoreError, match="Nothing can be kept in"):
+            restart(store, 2900)
+
+        _well_again(disk)
+        restart(store, 2901)
+        assert store.maintenance() == {"magpie"}
+
+    with opened(folder) as store:
+        assert [each.since_boot for each in store.spent("parakeet")] == [990, 2901] if known else [2901]
+        assert store.incidents() == [INCIDENT]
+        assert store.maintenance() == {"magpie"}
+        assert store.gap() is None or not known, "nothing was restarted that is not known"
+
+
+@on_a_disk_of_its_own
+def test_a_disk_that_fills_up_takes_no_restart_and_keeps_what_it_had(disk: TinyDisk) -> None:
+    with opened(disk.path) as store:
+        restart(store, 990)
+        disk.fill()
+        with pytest.raises(StoreError, match="Look for free space"):
+            _write_on(store)
+        assert store.incidents() == []
+        disk.make_room()
+        restart(store, 2000)
+    with opened(disk.path) as store:
+        assert [each.since_boot for each in store.spent("parakeet")][-1] == 2000
+        assert store.gap() is None
