@@ -24,7 +24,9 @@ def build_health_router(lifecycle: Lifecycle) -> APIRouter:
     async def healthz() -> JSONResponse:
         """200 while the process lives, and what looks after the engines lives in it."""
         if not lifecycle.lives():
-            raise Unavailable("What looks after the engines has stopped; restart the gateway.", code="not_alive")
+            raise Unavailable(
+                "What looks after the engines has stopped; restart the gateway.", code="not_alive"
+            )
         return JSONResponse({"status": "ok"})
 
     @router.head("/readyz", include_in_schema=False)
