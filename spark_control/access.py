@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
@@ -72,10 +73,13 @@ class Access:
         sessions: Sessions | None = None,
         wrong_keys: WrongKeys | None = None,
         rates: Rates | None = None,
+        open_now: Callable[[], bool] | None = None,
     ) -> None:
+        """`open_now` tells whether `access.open` is set still, for what goes on after other settings came."""
         self._app = app
         self._keys = keys
         self._open = settings.open
+        self._open_now = open_now or (lambda: settings.open)
         self._pages = CrossOrigin(settings.cors_origins)
         self._sessions = sessions
         self._wrong_keys = WrongKeys(time.monotonic) if wrong_keys is None else wrong_keys
@@ -128,7 +132,10 @@ class Access:
         if key is None:
             if not self._may_without(purpose, scope, headers):
                 raise Unauthenticated("This needs a key: send it as `Authorization: Bearer …`.")
-            introduce(scope, Caller(f"address:{source}", may_log_in=True, needs_key=not self._open))
+            needs_key = not self._open
+            introduce(
+                scope, Caller(f"address:{source}", may_log_in=True, needs_key=needs_key, holds=self._as_open)
+            )
             return
         introduce(scope, self._caller(key, by_cookie=shown is None))
         if purpose in DOES_WORK:
@@ -138,7 +145,11 @@ class Access:
                 told += [(name.encode(), value.encode()) for name, value in left.items()]
 
     def _nobody_needs_one(self) -> bool:
-        return not self._keys.required
+        return not self._keys.required and self._as_open()
+
+    def _as_open(self) -> bool:
+        """Whether whom these doors let in without a key would be let in so today."""
+        return not self._open or self._open_now()
 
     def _caller(self, key: Key, *, by_cookie: bool) -> Caller:
         return Caller(

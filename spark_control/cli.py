@@ -56,18 +56,19 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool) -
     hang_ups.watch()
 
     from spark_control.serving import CannotServe, run
-    from spark_control.settings_file import file_of, load_settings
+    from spark_control.settings_file import HERE, USUAL, file_of, load_settings
     from spark_control.telemetry import configure_logging
 
-    file = file_of(config)
+    usual = (HERE,) if demo else USUAL  # a demonstration has nothing to do with the service of this machine
+    file = file_of(config, usual)
     chosen: dict[str, object] = {"host": host, "port": port, "upstreams": {} if demo else None}
     over = {name: value for name, value in chosen.items() if value is not None}
 
     def reread() -> Settings:
-        return load_settings(file, os.environ).model_copy(update=over)
+        return load_settings(file, os.environ, usual).model_copy(update=over)
 
     configure_logging()
-    settings = settings_from(file).model_copy(update=over)
+    settings = settings_from(file, usual).model_copy(update=over)
     try:
         run(settings, click.echo, reread=reread, hang_ups=hang_ups, hints=demo)
     except CannotServe as exc:

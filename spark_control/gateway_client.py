@@ -18,6 +18,9 @@ import httpx
 _PATIENCE = httpx.Timeout(900, connect=5)
 """Seconds; a long recording is transcribed in one answer."""
 
+_GLANCE = httpx.Timeout(30, connect=5)
+"""For what takes no time: a service that is being exchanged answers within it."""
+
 _MOST_TRIES = 20
 _LONGEST_WAIT = 60.0
 """Seconds, of a gateway that has too much to do."""
@@ -204,7 +207,7 @@ class AdminClient(GatewayClient):
     """What its owner asks of it, who is a user too."""
 
     def status(self) -> Json:
-        return self._json("GET", "/api/status")
+        return self._json("GET", "/api/status", timeout=_GLANCE)
 
     def probe(self, name: str) -> Json:
         """The engine, after a canary."""
@@ -225,7 +228,7 @@ class AdminClient(GatewayClient):
         try:
             answer = self._client.post("/api/reload")
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            moved = ". If its settings have another host or port now, restart it instead"
+            moved = ". If its settings have another host or port now, `sudo spark-control install-service` moves it"
             self._fail(why_no_answer(exc, self.base) + (moved if isinstance(exc, httpx.ConnectError) else ""))
         if answer.is_error:
             self._fail(reason(answer))
@@ -233,7 +236,7 @@ class AdminClient(GatewayClient):
 
     def incidents(self) -> list[Json]:
         """The newest first."""
-        return list(self._json("GET", "/api/incidents")["incidents"])
+        return list(self._json("GET", "/api/incidents", timeout=_GLANCE)["incidents"])
 
     def incident(self, identity: str) -> Json:
         return self._json("GET", f"/api/incidents/{quote(identity, safe='')}")
@@ -267,6 +270,8 @@ def why_no_answer(exc: Exception, base: str) -> str:
     """A sentence for what httpx raised."""
     if isinstance(exc, httpx.ConnectError):
         return f"no gateway answers at {base}; start one with `spark-control serve`"
+    if isinstance(exc, httpx.ReadTimeout):
+        return f"the gateway at {base} does not answer; of the service `systemctl status spark-control` tells more"
     if isinstance(exc, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return f"{base!r} is not an address such as http://127.0.0.1:8090"
     return f"the gateway at {base} broke off: {exc}"

@@ -45,6 +45,8 @@ class GuardedHttp(HttpToolsProtocol):
     _fed_before_head_ended = 0
     _in_head = True
     _deaf = False
+    _leaves_http = False
+    """Whether it has asked for another protocol, as which the parser passes over all that follows."""
     _answered_at = 0.0
     _late: asyncio.TimerHandle | None = None
 
@@ -65,6 +67,9 @@ class GuardedHttp(HttpToolsProtocol):
         if not self._busy():
             data = without_h2c(data)
         super().data_received(data)
+        if self._leaves_http:
+            self._deaf = True
+            return
         if self._late is None and self.timeout_keep_alive_task is None and not self._busy():
             # A blank line between two requests has ended uvicorn's own wait for the next.
             self._expect_head()
@@ -104,6 +109,10 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_head = False
         self._expect_body()
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # The parser takes its body for the next request. Sent on by a proxy, that would be this machine's own.
+            self._leaves_http = True
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         if not self._deaf:

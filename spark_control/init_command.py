@@ -205,6 +205,7 @@ def _write(output: Path, text: str, mode: int, *, force: bool) -> None:
 
 def _told(output: Path, entries: Sequence[Entry], *, public: bool) -> Iterator[str]:
     """What was written, and what comes next."""
+    from spark_control.engines.embedded import missing_extra
     from spark_control.service import this_program, with_sudo
 
     yield ""
@@ -215,6 +216,8 @@ def _told(output: Path, entries: Sequence[Entry], *, public: bool) -> Iterator[s
             yield "    It wants a key, which is yours to fill in as `api_key`. The file is readable for you alone."
     if not entries:
         yield "It names no engine, so the gateway brings its own, which run on any CPU."
+        if missing := missing_extra():
+            yield f"These are not installed yet. {missing}"
     named = "" if output == Path("spark-control.toml") else f" --config {output}"
     yield "Next:"
     yield f"  spark-control check{named}   # whether all of it holds"

@@ -54,7 +54,7 @@ class Lifecycle:
         if self.draining:
             return f"It is stopping; requests under way: {self.in_flight}."
         if not self.ready:
-            return "The embedded engines are starting."
+            return "It is starting."
         return self.watcher.sentence() if self.watcher else "Serving."
 
     @property

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
@@ -71,12 +71,12 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def settings_from(config: Path | None) -> Settings:
+def settings_from(config: Path | None, usual: Sequence[Path] | None = None) -> Settings:
     """The settings, or the end of the program with what is wrong with them."""
-    from spark_control.settings_file import InvalidSettings, load_settings
+    from spark_control.settings_file import USUAL, InvalidSettings, load_settings
 
     try:
-        return load_settings(config, os.environ)
+        return load_settings(config, os.environ, USUAL if usual is None else usual)
     except InvalidSettings as exc:
         fail(f"the settings are not valid; `spark-control check` has a cure for each fault:\n{exc}")
 

@@ -39,7 +39,8 @@ class Reloading:
     def __init__(self, reread: Callable[[], Settings], settled: float = _SETTLED) -> None:
         self._reread = reread
         self._settled = settled
-        self._running: Settings | None = None
+        self.running: Settings | None = None
+        """Those in force, once there is somebody who serves by them."""
         self._apply: Callable[[Settings], None] = lambda _: None
         self._one_by_one = asyncio.Lock()
         self._next: asyncio.Task[Reloaded] | None = None
@@ -47,7 +48,7 @@ class Reloading:
 
     def serves(self, running: Settings, apply: Callable[[Settings], None]) -> None:
         """`running` are the settings in force. `apply` puts others in their place, or raises InvalidSettings."""
-        self._running, self._apply = running, apply
+        self.running, self._apply = running, apply
 
     async def now(self) -> Reloaded:
         """Read the settings and apply what can be. Raises InvalidSettings, and then all is as it was.
@@ -92,7 +93,7 @@ class Reloading:
             return exc
 
     def _take_over(self, new: Settings) -> Reloaded:
-        running = self._running
+        running = self.running
         if running is None:  # they have been read a moment ago
             return Reloaded()
         if running.upstreams and not new.upstreams:
@@ -104,5 +105,5 @@ class Reloading:
         applied = tuple(name for name in changed if is_live(name))
         wanted = grafted(running, new)
         self._apply(wanted)
-        self._running = wanted
+        self.running = wanted
         return Reloaded(applied, tuple(name for name in changed if not is_live(name)))

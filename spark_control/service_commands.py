@@ -182,7 +182,7 @@ def _greet(chosen: Chosen, program: Program) -> None:
     for command, what in (
         (f"{with_sudo(program)} check", "whether all engines work, and may be restarted"),
         (f"{with_sudo(program)} key add NAME", "for each device that is to come in"),
-        ("sudo systemctl reload spark-control", "after you have changed its settings"),
+        (f"{with_sudo(program)} reload", "after you have changed its settings"),
         ("journalctl -u spark-control -f", "what it does"),
     ):
         click.echo(f"  {command}   # {what}")

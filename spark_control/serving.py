@@ -93,6 +93,7 @@ async def serve(
 ) -> None:
     """Serve until a signal. `announce` gets lines about what runs where; `state` is the folder that `store` is in."""
     lifecycle = Lifecycle(inherited=process.inherited)
+    listens = hosts_of(process.listening)  # a socket that was closed in the drain tells no more
     async with AsyncExitStack() as house:
         engines = None
         if not settings.upstreams:
@@ -107,7 +108,7 @@ async def serve(
             fresh = process.reread()
             with suppress(KeyFileError):  # of which the reload tells by itself
                 keys.look_now()
-            hosts = [*hosts_of(process.listening), *([] if process.inherited else [fresh.host])]
+            hosts = [*listens, *([] if process.inherited else [fresh.host])]
             if reason := missing_for(fresh) or too_public(fresh, keys, hosts):
                 raise InvalidSettings(reason)
             return completed(fresh)

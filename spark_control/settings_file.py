@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import select
 import stat
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -22,12 +25,21 @@ HERE = Path("spark-control.toml")
 INSTALLED = Path("/etc/spark-control/spark-control.toml")
 """The settings of the service."""
 
-_CLIENTS_KEY = "SPARK_CONTROL_KEY"
+USUAL = (HERE, INSTALLED)
+
+CLIENTS_KEY = "SPARK_CONTROL_KEY"
 """Not a setting, but the key that the command line shows to a gateway."""
 
 
 _SECRET = ("api_key", "alerts")
 """Settings that nobody else may read; an Apprise URL has a token or a password in it."""
+
+
+_MOST_BYTES = 4 * 1024 * 1024
+"""Whatever is larger, or has no end, is no file of settings."""
+
+_PIPE = 5.0
+"""Seconds that a pipe may take for all it says. One that nobody writes into would hold a reload up for ever."""
 
 
 class InvalidSettings(Exception):
@@ -43,7 +55,7 @@ class UnusableFile(InvalidSettings):
         self.cure = cure
 
 
-def file_of(path: Path | None, usual: Sequence[Path] = (HERE, INSTALLED)) -> Path | None:
+def file_of(path: Path | None, usual: Sequence[Path] = USUAL) -> Path | None:
     """The file that is read: `path`, or the first of the `usual` ones that there is; None if there is none.
 
     Who reads the settings again asks once: another file may be there by then.
@@ -51,8 +63,8 @@ def file_of(path: Path | None, usual: Sequence[Path] = (HERE, INSTALLED)) -> Pat
     return path or next((each for each in usual if os.path.lexists(each)), None)
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of `file_of(path)` under those of the environment.
+def load_settings(path: Path | None, environ: Mapping[str, str], usual: Sequence[Path] = USUAL) -> Settings:
+    """The settings of `file_of(path, usual)` under those of the environment.
 
     `environ` is checked for misspelt names; the values are read by
     pydantic-settings from the process's own environment.
@@ -60,7 +72,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     misspelt = list(unknown_variables(environ))
     if misspelt:
         raise InvalidSettings("\n".join(misspelt))
-    values = values_of(path)
+    values = values_of(path, usual)
     # Settings() has arguments of its own, such as _env_file: no key of the file may reach those.
     strange = [unknown_setting([key]) for key in values if key not in Settings.model_fields]
     if strange:
@@ -73,9 +85,9 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise InvalidSettings(f"an environment variable cannot be read: {exc}") from None
 
 
-def values_of(path: Path | None) -> dict[str, Any]:
+def values_of(path: Path | None, usual: Sequence[Path] = USUAL) -> dict[str, Any]:
     """What the file says, whether or not it holds. Raises UnusableFile."""
-    file = file_of(path)
+    file = file_of(path, usual)
     if file is None:
         return {}
     values, too_open = parsed(file)
@@ -85,30 +97,58 @@ def values_of(path: Path | None) -> dict[str, Any]:
 
 
 def parsed(file: Path) -> tuple[dict[str, Any], UnusableFile | None]:
-    """What it says, and why it may not be used all the same, if others can get at it. Raises UnusableFile."""
-    text, mode = _read(file)
+    """What it says, and why it may not be used all the same, if others can read it. Raises UnusableFile."""
+    text, found = _read(file)
+    if unsafe := _unsafe(file, found):
+        raise unsafe
     if not text.strip():
         cure = "Put its text back; for the defaults, a line with a comment is enough."
         raise UnusableFile(file, "is empty, as a file is that was cut off", cure)
     try:
         values = tomllib.loads(text)
+        secrets = sorted(secrets_of(values))
     except tomllib.TOMLDecodeError as exc:
         cure = "TOML wants quotes around text, and every bracket closed."
         raise UnusableFile(file, f"is not TOML: {exc}", cure) from None
-    return values, _too_open(file, mode, sorted(secrets_of(values)))
+    except (ValueError, RecursionError):
+        cure = "Settings have neither; look what has been written into it."
+        raise UnusableFile(
+            file, "has a number of thousands of digits, or is nested hundreds deep", cure
+        ) from None
+    return values, _too_open(file, found.st_mode, secrets)
 
 
-def _read(file: Path) -> tuple[str, int]:
-    """Its text and its mode, of one and the same file. Raises UnusableFile."""
+def _read(file: Path) -> tuple[str, os.stat_result]:
+    """Its text, and whose it is, of one and the same file. Raises UnusableFile."""
     try:
-        with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            return opened.read().decode(), mode
+        with open(file, "rb", buffering=0, opener=_at_once) as opened:
+            found = os.fstat(opened.fileno())
+            return _all_of(file, opened).decode(), found
     except OSError as exc:
         raise UnusableFile(file, f"cannot be read: {exc.strerror or exc}", _cure(file, exc.errno)) from None
     except UnicodeDecodeError as exc:
         cure = f"Save it as UTF-8: `iconv -f latin1 -t utf-8 {file}` shows it so."
         raise UnusableFile(file, f"is not UTF-8: byte {exc.start} is part of no character", cure) from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _all_of(file: Path, opened: FileIO) -> bytes:
+    """Raises OSError, and UnusableFile for what has no end."""
+    content, until = b"", time.monotonic() + _PIPE
+    ready = select.poll()
+    ready.register(opened, select.POLLIN)
+    while (piece := opened.read(_MOST_BYTES)) != b"":
+        content += piece or b""
+        if len(content) >= _MOST_BYTES:
+            raise UnusableFile(
+                file, "is too large for settings", "Name the file that you mean: --config FILE."
+            )
+        if piece is None and not ready.poll(max(0.0, until - time.monotonic()) * 1000):
+            raise UnusableFile(file, "is a pipe that does not end", "Name a file: --config FILE.")
+    return content
 
 
 def _cure(file: Path, number: int | None) -> str:
@@ -124,14 +164,23 @@ def _cure(file: Path, number: int | None) -> str:
     return "Name a file that can be read: --config FILE."
 
 
-def _too_open(file: Path, mode: int, secrets: Sequence[str]) -> UnusableFile | None:
-    """Whether everybody may write it, or read what they must not. A pipe has no such rights."""
-    if not stat.S_ISREG(mode):
-        return None
-    if mode & stat.S_IWOTH:
+def _unsafe(file: Path, found: os.stat_result) -> UnusableFile | None:
+    """Whether others may have written it: it names commands. A pipe has no such rights."""
+    if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IWOTH:
         fault = "may be written by everybody, who could have the gateway run anything"
         return UnusableFile(file, fault, f"Close it: chmod o-rwx {file}")
-    if secrets and mode & stat.S_IROTH:
+    if file == HERE and os.geteuid() == 0 and found.st_uid not in (0, int(os.environ.get("SUDO_UID", "0"))):
+        # In whichever folder root is, it is not to do what somebody has left there.
+        fault = f"is another user's (number {found.st_uid}), who could have root run anything"
+        return UnusableFile(
+            file, fault, f'If it is meant, name it with its whole path: --config "$PWD/{file}".'
+        )
+    return None
+
+
+def _too_open(file: Path, mode: int, secrets: Sequence[str]) -> UnusableFile | None:
+    """Whether everybody may read what they must not."""
+    if stat.S_ISREG(mode) and secrets and mode & stat.S_IROTH:
         fault = f"may be read by everybody, and has secrets in it ({', '.join(secrets)})"
         return UnusableFile(file, fault, f"Close it, with the gateway in its group: chmod 640 {file}")
     return None
@@ -149,7 +198,7 @@ def secrets_of(table: Mapping[str, Any], path: str = "") -> Iterator[str]:
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each `SPARK_CONTROL_*` variable that is no setting (pydantic lets them pass)."""
     for name in sorted(environ):
-        if name.upper().startswith(ENV_PREFIX) and name.upper() != _CLIENTS_KEY:
+        if name.upper().startswith(ENV_PREFIX) and name.upper() != CLIENTS_KEY:
             path = name.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
             nearest = _misspelt(path)
             if nearest is not None:

@@ -38,7 +38,7 @@ def lines(ended, word):
     return [part.removeprefix(f"{word} ") for part in parts if part.startswith(f"{word} ")]
 
 
-def test_check_has_a_line_for_each_engine(run, tmp_path, upstreams):
+def test_check_has_a_line_for_each_engine(run, tmp_path, upstreams, magpie, parakeet):
     gone = f"http://127.0.0.1:{unused_port()}"
     config(tmp_path, here=upstreams["magpie"]["url"], gone=gone)
     ended = run("check")
@@ -50,7 +50,7 @@ def test_check_has_a_line_for_each_engine(run, tmp_path, upstreams):
     assert ended.returncode == 1
 
 
-def test_check_finds_names_of_voices_that_are_not_there(run, tmp_path, upstreams):
+def test_check_finds_names_of_voices_that_are_not_there(run, tmp_path, upstreams, magpie, parakeet):
     config(tmp_path, here=upstreams["magpie"]["url"])
     with (tmp_path / "spark-control.toml").open("a") as file:
         file.write(f'[voices]\nkitchen = "{VOICES[0]}"\nbath = "Nobody"\n[speech]\ndefault_voice = "noone"\n')
@@ -62,7 +62,7 @@ def test_check_finds_names_of_voices_that_are_not_there(run, tmp_path, upstreams
     assert default.startswith("speech.default_voice There is no voice 'noone'.")
 
 
-def test_check_is_content_when_all_is_well(run, tmp_path, upstreams):
+def test_check_is_content_when_all_is_well(run, tmp_path, upstreams, magpie, parakeet):
     config(tmp_path, here=upstreams["magpie"]["url"])
 
     assert run("check").returncode == 0

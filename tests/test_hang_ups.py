@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,7 +98,11 @@ def test_what_would_open_it_to_strangers_is_not_taken_over(tmp_path, config):
 
 
 def test_neither_while_it_starts_nor_while_it_drains_does_it_end(tmp_path, config, magpie):
-    with serve(tmp_path, "--config", str(config)) as gateway, gateway.client() as client:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as held,  # which is closed while it drains
+        serve(tmp_path, "--config", str(config), sockets=[held]) as gateway,
+        gateway.client() as client,
+    ):
         hang_up(gateway)  # it has told where it will listen, and no more
         eventually(lambda: client.get("/readyz").status_code == 200)
         eventually(lambda: magpie.canaries)
@@ -105,6 +110,8 @@ def test_neither_while_it_starts_nor_while_it_drains_does_it_end(tmp_path, confi
         with client.stream("POST", "/v1/audio/speech", json=SPEECH) as spoken:
             gateway.process.send_signal(signal.SIGTERM)
             eventually(lambda: says(tmp_path, "draining"))
+            hang_up(gateway)
+            eventually(lambda: (tmp_path / "log").read_text().count('"settings read"') == 2)
             config.write_text("nonsense")
             hang_up(gateway)
             eventually(lambda: says(tmp_path, "settings kept"))

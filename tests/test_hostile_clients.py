@@ -162,6 +162,30 @@ def test_an_offer_of_http_2_is_passed_over(connect, cut):
             received += connection.recv(65536)
 
 
+@pytest.mark.parametrize("verb", [b"GET", b"POST", b"CONNECT"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_follows_an_offer_of_another_protocol_is_no_request(connect, verb, at_once):
+    """Proxies send the offer and its body on, and the body as a request would come from this machine itself."""
+    hidden = (
+        b"POST /api/upstreams/magpie/maintenance HTTP/1.1\r\nHost: localhost\r\n"
+        b'Content-Type: application/json\r\nContent-Length: 11\r\n\r\n{"on":true}'
+    )
+    offer = (
+        verb
+        + b" /v1/models HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n"
+        + b"Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: %d\r\n\r\n" % len(hidden)
+    )
+    connection = connect()
+    connection.sendall(offer + hidden if at_once else offer)
+    received = connection.recv(65536)
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(hidden)
+    received += all_of(connection)
+
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"maintenance" not in received
+
+
 def test_a_blank_line_does_not_hold_a_connection(connect, monkeypatch):
     monkeypatch.setattr("spark_control.guarded_http.HEAD_SECONDS", 0.2)
     connection = connect()

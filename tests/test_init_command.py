@@ -22,8 +22,8 @@ __all__ = ["served"]
 
 
 @pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    """On a machine without Docker, where nobody may know what runs the tests."""
+def _in_an_empty_folder(tmp_path, monkeypatch, magpie, parakeet):
+    """On a machine without Docker, where nobody may know what runs the tests, and whose engines are well."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
     monkeypatch.setattr("spark_control.keepers._SOCKETS", ("true",))

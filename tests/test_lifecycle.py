@@ -65,7 +65,7 @@ def test_engines_that_are_still_loading_are_no_reason_to_end_it():
     with serving(gateway(lifecycle, loading)) as url:
         assert httpx.get(f"{url}/readyz").status_code == 503
         assert lifecycle.lives()
-        assert lifecycle.sentence() == "The embedded engines are starting."
+        assert lifecycle.sentence() == "It is starting."
     assert lifecycle.lives()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import socket
 import subprocess
 from typing import Any
 
@@ -280,3 +281,13 @@ def test_a_real_terminal_gets_colour_unless_it_says_no(gateway, tmp_path, no_col
         )
         os.close(theirs)
         assert (b"\x1b[32m" in screen.read(65536)) is not bool(no_color)
+
+
+def test_status_does_not_wait_for_ever_for_a_service_that_does_not_come_up(monkeypatch):
+    monkeypatch.setattr("spark_control.gateway_client._GLANCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as held:  # as systemd holds it
+        asked = ["status", "--gateway", f"http://127.0.0.1:{held.getsockname()[1]}"]
+        ended = CliRunner().invoke(main, asked)
+
+    assert ended.exit_code == 1
+    assert "does not answer" in ended.output

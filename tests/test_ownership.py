@@ -62,6 +62,15 @@ def test_what_root_s_gateway_leaves_can_be_used_by_the_service(folder: Path) -> 
     assert {(user, group) for user, group, _ in found.values()} == {(SERVICE, SERVICE)}
 
 
+def test_what_the_service_links_to_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    (folder / "speech").symlink_to(elsewhere)
+    with pytest.raises(NotADirectoryError):
+        SpeechFiles(folder / "speech", 1000).scan()
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755
+
+
 def test_what_was_there_before_keeps_its_owner(folder: Path) -> None:
     """Else the service could have root give it any file that it can link to."""
     (folder / "keys.lock").touch(0o600)

@@ -106,11 +106,18 @@ def test_what_is_new_dated_and_committed_is_released():
     assert list(refusals("0.2.0", CHANGELOG, [], ["v0.1.0"])) == []
 
 
-@given(st.text(max_size=8), st.text(max_size=80), st.lists(st.text(max_size=8), max_size=2))
+VERSIONS = st.sampled_from(["0.1.0", "0.2.0", "0.2", "0.2.0rc1"])
+LINES = st.builds(
+    "{}{}{}".format, st.sampled_from(["## ", "# ", ""]), VERSIONS, st.sampled_from(["", " — 2026-03-01"])
+)
+
+
+@given(VERSIONS, st.lists(LINES, max_size=4), st.lists(VERSIONS.map("v{}".format), max_size=2))
 def test_no_version_goes_out_that_the_changes_do_not_begin_with(version, changelog, tags):
-    if not list(refusals(version, changelog, [], tags)):
-        assert f"## {version}" in changelog
-        assert f"v{version}" not in tags
+    newest = next((line for line in changelog if line.startswith("## ")), "")
+    fit = newest == f"## {version} — 2026-03-01" and f"v{version}" not in tags and version != "0.2"
+
+    assert (not list(refusals(version, "\n".join(changelog), [], tags))) == fit
 
 
 def program(folder, serves):

@@ -162,6 +162,25 @@ def test_a_page_that_is_open_goes_on(house):
         assert "maintenance" in next(lines)
 
 
+def test_a_page_that_only_an_open_gateway_shows_ends_when_it_is_closed(tmp_path, upstreams):
+    file = KeyFile(tmp_path)
+    file.add(made("kitchen", KEY))
+    with reloadable(upstreams, keys=Keys(file, lambda: 0.0), access={"open": True}) as house:
+        shown = {
+            who: {**ELSEWHERE, **headers} for who, headers in (("guest", {}), ("kitchen", with_key(KEY)))
+        }
+        with (
+            house.client.stream("GET", "/api/events", headers=shown["guest"]) as guest,
+            house.client.stream("GET", "/api/events", headers=shown["kitchen"]) as kitchen,
+        ):
+            told = kitchen.iter_lines()
+            next(told)
+            house.reload(access={"open": False})
+            assert "event: status" in "".join(guest.iter_lines())
+            house.client.post("/api/upstreams/magpie/maintenance", json={"on": True})
+            assert any("maintenance" in line for line in told)
+
+
 def test_what_engines_have_told_is_not_forgotten(house, magpie):
     before = house.client.get("/v1/audio/voices").json()["voices"]
     assert before

@@ -65,7 +65,7 @@ def told(systemd: Systemd, **environ: str) -> ServiceManager:
 
 
 def test_a_service_is_ready_once_it_answers_and_says_how_the_engines_are_and_that_it_leaves(
-    tmp_path, upstreams, systemd
+    tmp_path, upstreams, magpie, parakeet, systemd
 ):
     config = settings_file(tmp_path, upstreams)
     with serve(tmp_path, "--config", config, NOTIFY_SOCKET=systemd.address) as gateway:

@@ -300,12 +300,45 @@ def test_a_file_without_secrets_may_be_read_by_everybody_and_written_by_nobody_e
     assert "chmod o-rwx settings.toml" in unusable(written(b"port = 1", 0o666))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_root_does_not_go_by_what_another_user_has_left_in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("spark-control.toml").write_text("port = 1")
+    os.chown("spark-control.toml", 65534, 65534)
+
+    with pytest.raises(UnusableFile, match="another user's"):
+        load_settings(None, {})
+    assert load_settings(Path.cwd() / "spark-control.toml", {}).port == 1
+    monkeypatch.setenv("SUDO_UID", "65534")
+    assert load_settings(None, {}).port == 1
+
+
 def test_settings_from_a_pipe_are_nobody_else_s():
     reading, writing = os.pipe()
     os.write(writing, FILE.encode())
     os.close(writing)
     assert load_settings(Path(f"/dev/fd/{reading}"), {}).upstreams["parakeet"].api_key
     os.close(reading)
+
+
+def test_a_pipe_that_says_nothing_holds_nobody_up(monkeypatch):
+    monkeypatch.setattr("spark_control.settings_file._PIPE", 0.1)
+    os.mkfifo("nobody-writes")
+    assert "is empty" in unusable(Path("nobody-writes"))
+    reading, writing = os.pipe()
+    os.write(writing, b"port = 1")
+    assert "a pipe that does not end" in unusable(Path(f"/dev/fd/{reading}"))
+    os.close(reading)
+    os.close(writing)
+
+
+def test_what_has_no_end_fills_no_memory():
+    assert "too large" in unusable(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("content", ["port = " + "1" * 9999, "a = " + "[" * 9999, "[" + "a." * 9999 + "a]"])
+def test_what_no_parser_takes_is_told_in_a_sentence_too(content):
+    assert "thousands of digits, or is nested" in unusable(written(content.encode()))
 
 
 def test_the_file_of_this_folder_comes_before_the_service_s(tmp_path):
@@ -316,3 +349,11 @@ def test_the_file_of_this_folder_comes_before_the_service_s(tmp_path):
     here.symlink_to("nowhere")  # which is a mistake, and not a reason to take another one's
     assert file_of(None, (here, installed)) == here
     assert file_of(Path("named.toml"), (here, installed)) == Path("named.toml")
+
+
+def test_who_looks_at_no_usual_file_has_the_defaults(tmp_path):
+    installed = tmp_path / "installed.toml"
+    installed.write_text("port = 1\n")
+
+    assert load_settings(None, {}, (installed,)).port == 1
+    assert load_settings(None, {}, ()).port == 8090

@@ -10,7 +10,14 @@ import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from spark_control.check.access import check_access, check_alerts, check_extras, who_asks
+from spark_control.check.access import (
+    SERVICE_USER,
+    check_access,
+    check_alerts,
+    check_extras,
+    service_user,
+    who_asks,
+)
 from spark_control.check.clock import check_clock, kernel_says
 from spark_control.check.configuration import Configuration, read_configuration
 from spark_control.check.disk import check_state
@@ -22,6 +29,7 @@ from spark_control.check.restarts import check_restarts
 from spark_control.check.service import check_service
 from spark_control.serving import state_folder
 from spark_control.settings import Settings
+from spark_control.settings_file import INSTALLED
 
 __all__ = ["Finding", "Level", "Report", "examine"]
 
@@ -41,13 +49,11 @@ async def _sections(found: Configuration, environ: Mapping[str, str]) -> Sequenc
         "This machine": _machine(settings or Settings.model_construct())
     }
     if settings:
-        state = state_folder(settings, environ)
+        state, user = state_folder(settings, environ), service_user(found.source)
         parts = {
             "Port and access": _front(settings, state),
             "Engines": _engines(settings, found.lost("upstreams", "")),
-            f"Restarts, tried dry as {who_asks()}": check_restarts(
-                settings, found.lost("upstreams", "restart")
-            ),
+            f"Restarts, tried dry as {user or who_asks()}": _restarts(settings, found, user),
             "Service": check_service(found.source),
             "State and disks": asyncio.to_thread(lambda: list(check_state(settings, state))),
             **parts,
@@ -79,6 +85,16 @@ async def _engines(settings: Settings, lost: Sequence[str]) -> list[Finding]:
         if name not in settings.upstreams
     ]
     return [*check_extras(settings, lost), *unasked, *await check_engines(settings)]
+
+
+async def _restarts(settings: Settings, found: Configuration, user: str | None) -> list[Finding]:
+    if found.source == str(INSTALLED) and who_asks() not in ("root", SERVICE_USER):
+        return [
+            note(
+                "rights", "It is the service that restarts engines, with its own.", "sudo spark-control check"
+            )
+        ]
+    return await check_restarts(settings, found.lost("upstreams", "restart"), as_user=user)
 
 
 async def _machine(settings: Settings) -> list[Finding]:

@@ -13,7 +13,10 @@ from spark_control.keys import KeyFile, KeyFileError, Keys
 from spark_control.local_only import is_loopback
 from spark_control.serving import too_public
 from spark_control.settings import Settings
+from spark_control.settings_file import INSTALLED
 from spark_control.supervision.alerts import missing_extra
+
+SERVICE_USER = "spark-control"
 
 
 def check_access(settings: Settings, state: Path) -> Iterator[Finding]:
@@ -26,7 +29,11 @@ def check_access(settings: Settings, state: Path) -> Iterator[Finding]:
         return
     if too_public(settings, keys):
         said = f"{settings.host} is open to the network, and there are no keys: `serve` will not start."
-        yield wrong("access", said, 'Make a key: `spark-control key add NAME`. Or set host = "127.0.0.1".')
+        cure = (
+            "Make a key: `spark-control key add NAME`, or if it is to be a service, `sudo spark-control key add NAME` "
+            'once that is installed. Or set host = "127.0.0.1".'
+        )
+        yield wrong("access", said, cure)
         return
     if keys.any:
         admins = sum(key.admin for key in known)
@@ -89,8 +96,20 @@ def _pip(extra: str) -> str:
     return f"pip install 'spark-control[{extra}]'"
 
 
+def service_user(source: str) -> str | None:
+    """Whom root tries the rights of, when it looks at the settings of the service."""
+    import pwd
+
+    if os.geteuid() != 0 or source != str(INSTALLED):
+        return None
+    try:
+        return pwd.getpwnam(SERVICE_USER).pw_name
+    except KeyError:
+        return None
+
+
 def who_asks() -> str:
-    """The user whose rights are tried."""
+    """The user who looks."""
     import pwd
 
     try:

@@ -15,6 +15,9 @@ from spark_control.upstreams.servers import is_gateway
 _LAST = 65535
 _SUBJECT = "port"
 
+_OURS = ("systemd", "spark-control", "(-control)")
+"""Who has the port of a service that does not come up."""
+
 
 async def check_port(host: str, port: int) -> list[Finding]:
     """It is bound for a moment, and never listened on."""
@@ -58,6 +61,10 @@ async def _taken(host: str, port: int) -> Finding:
     if holder is None:
         cure = f"`sudo ss -ltnp sport = :{port}` shows which; end it, or {another}"
         return wrong(_SUBJECT, f"{host} port {port} is taken by a program of another user.", cure)
+    if holder.name in _OURS:
+        said = f"{host} port {port} is taken by {holder}, and no gateway answers there."
+        cure = "`journalctl -u spark-control -n 30` tells why, if it is the service of Spark Control; else"
+        return wrong(_SUBJECT, said, f"{cure} {holder.cure}, or {another}")
     return wrong(_SUBJECT, f"{host} port {port} is taken by {holder}.", f"{holder.cure}, or {another}")
 
 

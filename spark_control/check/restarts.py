@@ -12,10 +12,14 @@ from spark_control.supervision.restarters import RestartFailed, build_restarter
 _NO_RESTART = 'Add restart = { docker = "NAME" } or { systemd = "NAME.service" }; docs/restarts.md has each.'
 
 
-async def check_restarts(settings: Settings, lost: Collection[str] = ()) -> list[Finding]:
-    """What is found of each engine's, but for those whose `restart` was `lost`."""
+async def check_restarts(
+    settings: Settings, lost: Collection[str] = (), *, as_user: str | None = None
+) -> list[Finding]:
+    """What is found of each engine's, but for those whose `restart` was `lost`, with the rights of `as_user`."""
     asked = {name: each.restart for name, each in settings.upstreams.items() if name not in lost}
-    tried = await asyncio.gather(*(_tried(name, restart) for name, restart in asked.items() if restart))
+    tried = await asyncio.gather(
+        *(_tried(name, restart, as_user) for name, restart in asked.items() if restart)
+    )
     bare = [name for name, restart in asked.items() if restart is None]
     if not bare:
         return list(tried)
@@ -23,8 +27,8 @@ async def check_restarts(settings: Settings, lost: Collection[str] = ()) -> list
     return [*tried, warn(joined(bare), said, _NO_RESTART)]
 
 
-async def _tried(name: str, restart: RestartSettings) -> Finding:
-    restarter = build_restarter(restart)
+async def _tried(name: str, restart: RestartSettings, as_user: str | None) -> Finding:
+    restarter = build_restarter(restart, as_user=as_user)
     what = f"{restarter.kind} {restarter.what}"
     try:
         proof = await restarter.rehearse()
@@ -55,7 +59,7 @@ def _of_systemd(restart: RestartSettings, why: str) -> str:
     if "has no unit" in why:
         return f"`{systemctl} list-units --type=service` has their names; user = true is for one of the user's own."
     if "does not let" in why:
-        return "docs/restarts.md has the polkit rule, ten lines, for this unit and nothing else."
+        return "`sudo spark-control install-service` writes the polkit rule for its user; docs/restarts.md has it."
     if "cannot be reached" in why:
         return "Run the gateway where systemd is; from a container, the ssh recipe of docs/restarts.md leads there."
     return f"`{systemctl} status {restart.systemd}` tells more; docs/restarts.md has the recipe."

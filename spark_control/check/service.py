@@ -56,7 +56,7 @@ def judged(told: str, source: str) -> Iterator[Finding]:
     service, socket = [*units, {}, {}][:2]
     if service.get("LoadState") != "loaded":
         said = "It is not installed: the gateway does not come back after a boot by itself."
-        yield note("service", said, "sudo spark-control install-service")
+        yield note("service", said, 'sudo "$(which spark-control)" install-service')
         return
     yield from _of_settings(source)
     yield from _of_socket(socket)
@@ -106,7 +106,11 @@ def _doubts(units: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
         again = unit.get("NRestarts", "0")
         if again.isdigit() and int(again):
             said = f"It ended unasked {_times(int(again))}, and was started again."
-            yield warn(name, said, "`journalctl -u spark-control -p warning` may tell why.")
+            yield warn(
+                name,
+                said,
+                "`journalctl -u spark-control` tells why, in the lines before it was started again.",
+            )
 
 
 def _times(number: int) -> str:

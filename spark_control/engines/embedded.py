@@ -106,7 +106,8 @@ class EmbeddedEngine:
             await _end(self.process, _LAST_WORDS)
 
     async def _spawn(self, lifeline: int) -> None:
-        command = [sys.executable, "-m", "spark_control", "engine", self.kind]
+        # Without -P, a module run by name is found in the current folder first.
+        command = [sys.executable, "-P", "-m", "spark_control", "engine", self.kind]
         command += ["--faults"] if self._faults else []
         command += ["--fault-file", str(self.fault_file)] if self.fault_file else []
         inherited = (self._socket.fileno(), lifeline)

@@ -16,7 +16,14 @@ from spark_control.service.names import SETTINGS, STATE, USER
 from spark_control.service.steps import File
 from spark_control.service.units import CannotInstall
 from spark_control.settings import ENV_PREFIX, Settings
-from spark_control.settings_file import HERE, InvalidSettings, load_settings, secrets_of, values_of
+from spark_control.settings_file import (
+    CLIENTS_KEY,
+    HERE,
+    InvalidSettings,
+    load_settings,
+    secrets_of,
+    values_of,
+)
 
 _STATE_LINE = re.compile(r"^(#[ \t]*)?state[ \t]*=.*$", re.MULTILINE)
 """The setting, or the comment in which it stands with nothing set."""
@@ -70,7 +77,8 @@ def choose(config: Path | None, environ: Mapping[str, str]) -> Chosen:
 
 def _demand_none_of(environ: Mapping[str, str]) -> None:
     """A service has only its file; who has set something in this shell would find it missing."""
-    if set_here := sorted(name for name in environ if name.upper().startswith(ENV_PREFIX)):
+    named = (name for name in environ if name.upper().startswith(ENV_PREFIX) and name.upper() != CLIENTS_KEY)
+    if set_here := sorted(named):
         raise CannotInstall(
             f"{', '.join(set_here)}: the service would not see what is set in this shell. Write it into the settings "
             f"file, and go on with: env -u {' -u '.join(set_here)} ..."

@@ -91,7 +91,7 @@ def user_exists() -> bool:
 def _settings(file: File) -> Iterator[Step]:
     if not _differs(file):
         return
-    if file.path.exists() and file.path.read_text(encoding="utf-8", errors="replace") != file.content:
+    if file.path.exists() and not _says(file):
         yield Command(("cp", "--preserve=all", str(SETTINGS), f"{SETTINGS}.old"))
     yield file
 
@@ -112,13 +112,17 @@ def _differs(file: File) -> bool:
         found = file.path.lstat()
         group = grp.getgrnam(file.group).gr_gid
         rights = (stat.S_IFREG | file.mode, 0, group)
-        return (found.st_mode, found.st_uid, found.st_gid) != rights or _text(file.path) != file.content
+        return (found.st_mode, found.st_uid, found.st_gid) != rights or not _says(file)
     except (OSError, KeyError):
         return True
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+def _says(file: File) -> bool:
+    """Whether what is there has that content, as far as this user may know."""
+    try:
+        return file.path.read_text(encoding="utf-8", errors="replace") == file.content
+    except OSError:
+        return False
 
 
 def _exists(path: Path) -> bool:

@@ -22,7 +22,8 @@ _HEAD = 256
 
 def this_program() -> Program:
     script = Path(sys.prefix, "bin", "spark-control")
-    command = (str(script),) if script.exists() else (sys.executable, "-m", "spark_control")
+    # -P: not what lies in the folder where root happens to be.
+    command = (str(script),) if script.exists() else (sys.executable, "-P", "-m", "spark_control")
     return Program(command, tuple(sorted(set(_folders()))))
 
 

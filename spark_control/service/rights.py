@@ -30,7 +30,7 @@ def units_to_restart(settings: Settings) -> list[str]:
 
 
 def _whole(unit: str) -> str:
-    """As systemd calls it, and polkit is asked about it."""
+    """With its suffix, as polkit is asked about it; of an alias it is asked about the unit behind that."""
     return unit if unit.endswith(_SUFFIXES) else f"{unit}.service"
 
 

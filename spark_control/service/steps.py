@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import socket
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,14 +51,17 @@ class File:
 
     def told(self) -> Iterator[str]:
         yield f"file {self.path} (root:{self.group}, {self.mode:04o})"
-        yield from (f"    {line}".rstrip() for line in self.content.splitlines())
+        if self.mode & stat.S_IROTH:
+            yield from (f"    {line}".rstrip() for line in self.content.splitlines())
+        else:
+            yield "    (not shown, since there are secrets in it)"
 
     def do(self) -> None:
         fresh = self.path.with_name(f".{self.path.name}.new")
         fresh.unlink(missing_ok=True)
         with open(fresh, "x", encoding="utf-8", opener=_for_its_owner) as file:
-            shutil.chown(fresh, "root", self.group)
-            fresh.chmod(self.mode)
+            shutil.chown(file.fileno(), "root", self.group)
+            os.fchmod(file.fileno(), self.mode)
             file.write(self.content)
             file.flush()
             os.fsync(file.fileno())

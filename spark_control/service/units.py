@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from spark_control.local_only import is_loopback
@@ -77,13 +78,21 @@ def hosts(settings: Settings) -> list[str]:
         raise CannotInstall(
             "port = 0 is another one at each start; clients of a service need one that stays."
         )
-    if not re.fullmatch(r"[0-9.]+|[0-9A-Fa-f:.]+", host):
+    if not _is_address(host):
         raise CannotInstall(
             f'a service listens on an address, and {settings.host} is a name; write host = "0.0.0.0" for all '
             "of this machine's addresses, or one of them."
         )
     everywhere = ("0.0.0.0", "::")  # noqa: S104 (only if the settings say so)
     return [host] if host in everywhere or is_loopback(host) else [host, "127.0.0.1"]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return "%" not in host  # which means something else in a unit
 
 
 def service_unit(settings: Settings, program: Program) -> str:

@@ -100,7 +100,7 @@ class SpeechFiles:
     def scan(self) -> None:
         """Find what an earlier run has left, and sweep up what that did not finish. Raises OSError."""
         self._make_folder()
-        self.folder.chmod(0o700)
+        _close_to_others(self.folder)
         found = []
         with os.scandir(self.folder) as entries:
             for entry in entries:
@@ -230,6 +230,15 @@ class SpeechFiles:
         """A stamp later than any before, whatever the clock says."""
         self._stamp = max(self._stamp + 1, self._clock())
         return self._stamp, self._stamp
+
+
+def _close_to_others(folder: Path) -> None:
+    """Raises OSError, also for a link: what that leads to may be anybody's."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(opened, 0o700)
+    finally:
+        os.close(opened)
 
 
 def _is_ours(name: str) -> bool:

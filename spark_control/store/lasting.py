@@ -69,9 +69,9 @@ class Lasting:
     def _at_hand(self) -> Iterator[Database]:
         with self._turn:
             if self._spoilt:
-                self._spoilt = False
                 self._database.close()
                 self._database = self._opened()
+                self._spoilt = False
             try:
                 yield self._database
             except Damaged as exc:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from spark_control.check.access import check_access
+from spark_control.check.access import check_access, service_user
 from spark_control.check.clock import check_clock, kernel_says
 from spark_control.check.disk import check_state
 from spark_control.check.findings import Finding, Level
@@ -18,7 +18,7 @@ from spark_control.check.gpu import check_machines
 from spark_control.check.ports import check_port
 from spark_control.check.restarts import check_restarts
 from spark_control.keys import Key, KeyFile, digest_of
-from spark_control.port_holders import holder_of
+from spark_control.port_holders import Holder, holder_of
 from spark_control.settings import Settings
 from tests.fakes.docker import FakeDocker, docker_socket
 from tests.tiny_disk import disk, on_a_disk_of_its_own
@@ -194,9 +194,11 @@ def test_another_machine_that_does_not_answer_is_wrong():
     assert (found.level, found.subject) == (Level.WRONG, "machine spark-2")
 
 
-def restarts(**restart: object) -> Finding:
+def restarts(as_user: str | None = None, **restart: object) -> Finding:
     engine = {"kind": "magpie", "url": "http://127.0.0.1:9", "restart": restart or None}
-    (found,) = asyncio.run(check_restarts(Settings.model_validate({"upstreams": {"a": engine}})))
+    (found,) = asyncio.run(
+        check_restarts(Settings.model_validate({"upstreams": {"a": engine}}), as_user=as_user)
+    )
     return found
 
 
@@ -270,3 +272,47 @@ def test_a_program_without_the_right_to_be_run_and_a_key_that_is_not_there(tmp_p
     ssh.write_text("#!/bin/sh\n")
     ssh.chmod(0o755)
     assert "the key" in restarts(command=[str(ssh), "-i", str(tmp_path / "none"), "spark-2"]).text
+
+
+def test_root_tries_a_unit_with_the_rights_of_the_service(tmp_path, monkeypatch):
+    asked = systemctl(tmp_path, monkeypatch, show=f"{UNIT} active")
+    became = tmp_path / "setpriv"
+    became.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/became\nshift 3\nexec "$@"\n')
+    became.chmod(0o755)
+    found = restarts("spark-control", systemd="magpie.service")
+
+    assert found.level is Level.OK
+    assert "reset-failed" in asked.read_text()
+    became_whom = "--reuid=spark-control --regid=spark-control --init-groups"
+    assert (tmp_path / "became").read_text().startswith(became_whom)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone may look at it for another")
+def test_a_socket_that_root_may_use_is_not_the_services_for_that():
+    fake = FakeDocker()
+    fake.container("magpie")
+    with docker_socket(fake) as host:
+        closed = Path(host.removeprefix("unix://"))
+        closed.chmod(0o660)
+        assert restarts(docker="magpie", host=host).level is Level.OK
+        assert "may not use Docker's socket" in restarts("nobody", docker="magpie", host=host).text
+        closed.chmod(0o666)
+        assert restarts("nobody", docker="magpie", host=host).level is Level.OK
+
+
+def test_a_service_that_does_not_come_up_is_not_told_to_be_killed(upstreams, monkeypatch):
+    monkeypatch.setattr("spark_control.check.ports.holder_of", lambda _: Holder(1, "systemd"))
+    found = port("127.0.0.1", urlsplit(upstreams["magpie"]["url"]).port)
+
+    assert found.level is Level.WRONG
+    assert "no gateway answers" in found.text
+    assert "journalctl -u spark-control" in found.cure
+
+
+def test_only_root_with_the_settings_of_the_service_tries_the_rights_of_its_user(monkeypatch):
+    monkeypatch.setattr("spark_control.check.access.SERVICE_USER", "nobody")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert service_user("/etc/spark-control/spark-control.toml") == "nobody"
+    assert service_user("spark-control.toml") is None
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert service_user("/etc/spark-control/spark-control.toml") is None

@@ -239,6 +239,10 @@ def test_a_wrong_file_is_refused_by_reload_and_the_gateway_goes_on(changing: Ser
         with pytest.raises(AssertionError, match=r"Job for spark-control\.service failed"):
             changing.machine.run("systemctl", "reload", "spark-control")
         assert "nonsense is not a setting" in changing.log()
+        changing.machine.run("systemctl", "kill", "--signal=HUP", "spark-control")
+        eventually(lambda: "settings kept" in changing.log("warning"))
+    assert "answered" in changing.log()
+    assert "answered" not in changing.log("warning")
     assert changing.machine.shown("spark-control", "MainPID") == pid
 
 

@@ -83,10 +83,9 @@ def test_the_settings_of_this_folder_make_way_for_the_service_s(settings: Path) 
 
 def test_settings_with_a_secret_are_for_root_and_the_service_alone(settings: Path) -> None:
     settings.write_text(settings.read_text() + 'api_key = "sk-1"\n')
-    assert (
-        "file /etc/spark-control/spark-control.toml (root:spark-control, 0640)"
-        in installed("--config", str(settings))[1]
-    )
+    told = installed("--config", str(settings))[1]
+    assert "file /etc/spark-control/spark-control.toml (root:spark-control, 0640)" in told
+    assert "sk-1" not in told
 
 
 def test_who_is_open_to_the_network_without_keys_is_not_started(settings: Path) -> None:
@@ -118,6 +117,7 @@ def test_a_setting_of_this_shell_is_not_lost_silently(settings: Path) -> None:
     status, output = installed("--config", str(settings), SPARK_CONTROL_PORT="9")
     assert status == 1
     assert "env -u SPARK_CONTROL_PORT" in output
+    assert installed("--config", str(settings), SPARK_CONTROL_KEY="sk-spark-1")[0] == 0
 
 
 def test_without_settings_it_says_how_to_make_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

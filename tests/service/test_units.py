@@ -74,7 +74,9 @@ def test_the_socket_is_what_the_settings_say_and_this_machine_reaches_it(
     assert re.findall("^ListenStream=(.*)$", socket_unit(settings), re.MULTILINE) == listens
 
 
-@pytest.mark.parametrize(("host", "port"), [("spark.local", 8090), ("127.0.0.1", 0)])
+@pytest.mark.parametrize(
+    ("host", "port"), [("spark.local", 8090), ("cafe", 8090), ("fe80::1%eth0", 8090), ("127.0.0.1", 0)]
+)
 def test_what_systemd_cannot_listen_on_is_refused_in_a_sentence(host: str, port: int) -> None:
     with pytest.raises(CannotInstall, match=r"clients|host = "):
         addresses(Settings(host=host, port=port))
@@ -90,6 +92,17 @@ def test_reload_asks_by_loopback_where_it_needs_no_key() -> None:
     everywhere = "0.0.0.0"  # noqa: S104 (nothing listens)
     assert asked("127.0.0.1") == asked(everywhere) == "--config /etc/spark-control/spark-control.toml"
     assert asked("192.168.1.5") == "--gateway http://127.0.0.1:8090"
+
+
+def test_root_runs_nothing_that_lies_in_the_folder_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spark_control").mkdir()
+    (tmp_path / "spark_control" / "__main__.py").write_text("print('another')")
+    monkeypatch.setattr("sys.prefix", str(tmp_path))  # where no script lies
+    command = [*this_program().command, "--version"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("spark-control, version ")
 
 
 def test_the_drain_ends_before_systemd_s_patience() -> None:

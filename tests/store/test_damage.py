@@ -188,6 +188,28 @@ def test_a_database_that_is_spoilt_while_it_is_used_is_replaced_at_the_next_try(
     assert list(tmp_path.glob("*.damaged-*"))
 
 
+def test_one_that_cannot_be_set_aside_now_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, _: float) -> Path:
+        raise StoreError(f"{path} may not be renamed.")
+
+    with opened(tmp_path) as store:
+        fill(store)
+        store._database.read("PRAGMA wal_checkpoint(TRUNCATE)")
+        _garbage(tmp_path / "spark-control.db")
+        store._database.read("PRAGMA shrink_memory")
+        with pytest.raises(StoreError, match="is damaged"):
+            store.restarts("parakeet")
+        with monkeypatch.context() as patched:
+            patched.setattr("spark_control.store.lasting.set_aside", refused)
+            for _ in range(2):
+                with pytest.raises(StoreError, match="may not be renamed"):
+                    store.restarts("parakeet")
+        assert store.restarts("parakeet") == []
+        assert store.gap() == at(1000)
+
+
 def test_an_older_version_s_restarts_are_taken_over(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         fill(store)

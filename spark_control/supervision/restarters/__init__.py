@@ -12,11 +12,11 @@ __all__ = ["RestartFailed", "Restarter", "build_restarter"]
 
 
 def build_restarter(
-    settings: RestartSettings,
+    settings: RestartSettings, *, as_user: str | None = None
 ) -> SystemdRestarter | DockerRestarter | CommandRestarter:
-    """The one that the settings name."""
+    """The one that the settings name. `as_user`, which takes root, is for a rehearsal with that user's rights."""
     if settings.systemd:
-        return SystemdRestarter(settings.systemd, settings.timeout, user=settings.user)
+        return SystemdRestarter(settings.systemd, settings.timeout, user=settings.user, as_user=as_user)
     if settings.docker:
-        return DockerRestarter(settings.docker, settings.host, settings.timeout)
+        return DockerRestarter(settings.docker, settings.host, settings.timeout, as_user=as_user)
     return CommandRestarter(settings.command or [], settings.timeout)

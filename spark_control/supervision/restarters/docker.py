@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import re
+import stat
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +21,7 @@ _GRACE = 10
 
 _ASKING = 10.0
 _SURVIVES = "did not receive an exit event"
+_FORBIDDEN = "this user may not use Docker's socket; docs/restarts.md has narrower ways than to allow it"
 
 
 class DockerRestarter:
@@ -24,9 +29,10 @@ class DockerRestarter:
 
     kind = "docker"
 
-    def __init__(self, container: str, host: str, within: float) -> None:
+    def __init__(self, container: str, host: str, within: float, *, as_user: str | None = None) -> None:
         self.what = container
         self._within = max(within, _GRACE + 30.0)
+        self._as_user = as_user
         self._socket = host.removeprefix("unix://") if host.startswith("unix://") else None
         self._base = "http://docker" if self._socket else host.replace("tcp://", "http://", 1)
 
@@ -35,6 +41,8 @@ class DockerRestarter:
         async with self._client() as client:
             client.base_url = client.base_url.join(await self._version(client))
             await self._started(client)
+        if self._socket and self._as_user and not _may_write(self._socket, self._as_user):
+            raise RestartFailed(_FORBIDDEN)
         way = (
             "its socket may be used"
             if self._socket
@@ -85,7 +93,8 @@ class DockerRestarter:
         return f"/v{found.group(1)}/" if found else "/"
 
     def _client(self) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(uds=self._socket) if self._socket else None
+        # Without TLS, so without reading a machine's certificates, which takes its time.
+        transport = httpx.AsyncHTTPTransport(uds=self._socket, verify=False)
         return httpx.AsyncClient(transport=transport, base_url=self._base, trust_env=False)
 
     @property
@@ -106,9 +115,7 @@ class DockerRestarter:
 
     def _unreachable(self, why: str) -> str:
         if "Permission denied" in why:
-            return (
-                "this user may not use Docker's socket; docs/restarts.md has narrower ways than to allow it"
-            )
+            return _FORBIDDEN
         if "No such file" in why:
             return "Docker's socket is not there; is Docker running, and is `host` right?"
         return "nobody answers as Docker's API; is Docker running, and is `host` right?"
@@ -134,3 +141,13 @@ def _message(answer: httpx.Response) -> str:
     except (ValueError, KeyError, TypeError):
         return ""
     return said if isinstance(said, str) else ""
+
+
+def _may_write(path: str, name: str) -> bool:
+    """Whether a user may, as far as the file's own rights go."""
+    user, found = pwd.getpwnam(name), Path(path).stat()
+    if found.st_uid == user.pw_uid:
+        return bool(found.st_mode & stat.S_IWUSR)
+    if found.st_gid in os.getgrouplist(name, user.pw_gid):
+        return bool(found.st_mode & stat.S_IWGRP)
+    return bool(found.st_mode & stat.S_IWOTH)

@@ -22,11 +22,12 @@ class SystemdRestarter:
 
     kind = "systemd"
 
-    def __init__(self, unit: str, within: float, *, user: bool = False) -> None:
+    def __init__(self, unit: str, within: float, *, user: bool = False, as_user: str | None = None) -> None:
         self.what = unit
         self._within = within
         self._user = user
-        self._systemctl = ["systemctl", "--no-ask-password", *(["--user"] if user else [])]
+        became = ["setpriv", f"--reuid={as_user}", f"--regid={as_user}", "--init-groups"] if as_user else []
+        self._systemctl = [*became, "systemctl", "--no-ask-password", *(["--user"] if user else [])]
 
     async def rehearse(self) -> str:
         """What speaks for a restart, without one: a phrase. Raises RestartFailed.

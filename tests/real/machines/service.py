@@ -97,8 +97,10 @@ class Service:
     def restarts(self) -> int:
         return int(self.machine.shown("spark-control", "NRestarts"))
 
-    def log(self) -> str:
-        return self.machine.run("journalctl", "--no-pager", "--quiet", "--output=cat", "--unit=spark-control")
+    def log(self, priority: str = "debug") -> str:
+        """What it has said, and systemd of it, that is at least as important."""
+        options = ("--no-pager", "--quiet", "--output=cat", "--unit=spark-control", f"--priority={priority}")
+        return self.machine.run("journalctl", *options)
 
     def asked(self, path: str) -> dict[str, Any]:
         answer = httpx.get(f"{self.url}{path}", timeout=30)
