@@ -119,14 +119,22 @@ def _route_cures(router: APIRouter, deep_health: DeepHealth) -> None:
     async def maintenance(name: str, request: Request) -> JSONResponse:
         """`{"on": true}`: watch it, but neither restart it nor call anybody."""
         _entry(deep_health, name)
-        await deep_health.set_maintenance(name, on=_flag(await _json(request), "on"))
+        on = _flag(await _json(request), "on")
+        try:
+            await deep_health.set_maintenance(name, on=on)
+        except StoreError as exc:
+            raise _unwritable(exc) from exc
         return _fresh(_entry(deep_health, name))
 
     @router.post("/drain")
     async def drain(name: str, request: Request) -> JSONResponse:
         """`{"on": true}`: keep new requests away from it, and let it finish those it has."""
         _entry(deep_health, name)
-        await deep_health.set_drained(name, on=_flag(await _json(request), "on"))
+        on = _flag(await _json(request), "on")
+        try:
+            await deep_health.set_drained(name, on=on)
+        except StoreError as exc:
+            raise _unwritable(exc) from exc
         return _fresh(_entry(deep_health, name))
 
 
@@ -191,6 +199,13 @@ def _told(incident: Incident) -> Json:
 def _unreadable(exc: StoreError) -> Unavailable:
     log.error("incidents cannot be read", reason=str(exc))
     return Unavailable("The incidents cannot be read just now; the gateway's log tells why.")
+
+
+def _unwritable(exc: StoreError) -> Unavailable:
+    log.error("order not kept", reason=str(exc))
+    return Unavailable(
+        "That cannot be kept just now, so it was not done; the gateway's log tells why.", retry_after=5
+    )
 
 
 def _fresh(content: Json, status: int = 200) -> JSONResponse:

@@ -65,6 +65,13 @@ def _is_a_key(key: SecretStr) -> SecretStr:
     return SecretStr(stripped)
 
 
+def _is_a_path(path: Path) -> Path:
+    if not str(path).isprintable():
+        raise ValueError("a path is made of characters that can be printed")
+    return path
+
+
+PrintablePath = Annotated[Path, AfterValidator(_is_a_path)]
 ServiceUrl = Annotated[HttpUrl, AfterValidator(_is_a_service_address)]
 UpstreamName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 MachineName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -322,7 +329,7 @@ class MachineSettings(Section):
     gpu: bool = True
     """Whether `nvidia-smi` is asked, where it is installed, and the kernel's log read for faults of the GPU."""
 
-    disks: list[Path] = [Path("/")]
+    disks: list[PrintablePath] = [Path("/")]
     """Folders whose disks are watched."""
 
 
@@ -345,7 +352,7 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9._:%-]+$")
     """Address to listen on. `0.0.0.0` opens the gateway to the network."""
 
     port: int = Field(default=8090, ge=0, le=65535)
@@ -354,7 +361,7 @@ class Settings(BaseSettings):
     drain: float = Field(default=10, ge=0, le=3600)
     """Seconds that answers under way may take to finish after SIGTERM."""
 
-    state: Path | None = None
+    state: PrintablePath | None = None
     """Folder for what must outlive the gateway: restarts, incidents. Default: `$STATE_DIRECTORY`, which systemd
     sets, or `~/.local/state/spark-control`."""
 

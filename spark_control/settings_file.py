@@ -58,7 +58,7 @@ class UnusableFile(InvalidSettings):
 def file_of(path: Path | None, usual: Sequence[Path] = USUAL) -> Path | None:
     """The file that is read: `path`, or the first of the `usual` ones that there is; None if there is none.
 
-    Who reads the settings again asks once: another file may be there by then.
+    Who reads the settings again has asked once, and goes on with that file: another may be there by then.
     """
     return path or next((each for each in usual if os.path.lexists(each)), None)
 
@@ -169,9 +169,9 @@ def _unsafe(file: Path, found: os.stat_result) -> UnusableFile | None:
     if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IWOTH:
         fault = "may be written by everybody, who could have the gateway run anything"
         return UnusableFile(file, fault, f"Close it: chmod o-rwx {file}")
-    if file == HERE and os.geteuid() == 0 and found.st_uid not in (0, int(os.environ.get("SUDO_UID", "0"))):
-        # In whichever folder root is, it is not to do what somebody has left there.
-        fault = f"is another user's (number {found.st_uid}), who could have root run anything"
+    if file == HERE and str(found.st_uid) not in ("0", str(os.geteuid()), os.environ.get("SUDO_UID")):
+        # In whichever folder one is, one is not to do what somebody has left there.
+        fault = f"is another user's (number {found.st_uid}), who could have you run anything"
         return UnusableFile(
             file, fault, f'If it is meant, name it with its whole path: --config "$PWD/{file}".'
         )
@@ -249,6 +249,8 @@ def sentence_of(error: ErrorDetails) -> str:
         return unknown_setting(path)
     if error["type"] == "missing":
         return f"{name} is missing"
+    if path == ["host"] and error["type"] == "string_pattern_mismatch":
+        return "host: it is an address of this machine, such as 0.0.0.0 for all of them, or localhost"
     if error["type"] == "string_pattern_mismatch":
         plain = "visible ASCII characters" if path[-1] == "model" else "letters, digits, - and _"
         return f"{name}: a name is made of {plain}"

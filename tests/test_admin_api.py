@@ -21,6 +21,7 @@ from spark_control.lifecycle import Lifecycle
 from spark_control.news import News
 from spark_control.server import create_app
 from spark_control.settings import Settings
+from spark_control.store import Store, StoreError
 from spark_control.supervision.chronicle import Announcements
 from tests.fakes.faults import Fault
 from tests.fakes.supervised import SupervisedEngine
@@ -209,6 +210,22 @@ def test_what_is_no_order_is_refused(gateway, body, expected):
 
     assert code(answer) == expected
     assert not entry(gateway, "magpie")["maintenance"]
+
+
+@pytest.mark.parametrize("what", ["maintenance", "drain"])
+def test_an_order_that_cannot_be_kept_is_not_carried_out_and_says_so(gateway_with, monkeypatch, what):
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Store, "set_maintenance", full)
+    monkeypatch.setattr(Store, "set_drained", full)
+    with gateway_with() as gateway:
+        answer = gateway.post(f"/api/upstreams/magpie/{what}", json={"on": True})
+        assert code(answer) == (503, "service_unavailable")
+        assert "was not done" in answer.json()["error"]["message"]
+        assert "disk" not in answer.text
+        assert not entry(gateway, "magpie")["maintenance"]
+        assert not entry(gateway, "magpie")["drained"]
 
 
 def test_a_query_that_makes_no_sense_is_refused(gateway):

@@ -144,8 +144,10 @@ _SERVICE = """\
 [Unit]
 Description=Spark Control, the gateway to this machine's speech engines
 After=network.target
-# Its address is held by systemd. Whoever stops that stops the gateway too.
-Requires={socket}
+# Its address is held by systemd. Whoever stops that stops the gateway too; where systemd could not have it, because
+# something else had, the gateway tries for itself until it can.
+Wants={socket}
+PartOf={socket}
 # It is started again for ever: an engine's driver may need an hour, and nobody may be there to help.
 StartLimitIntervalSec=0
 

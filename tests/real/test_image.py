@@ -24,6 +24,7 @@ from tests.real.machines.engine import ROOT
 
 DEPLOY = ROOT / "deploy" / "docker"
 STATE = "state:/var/lib/spark-control"
+OURS = ("gateway", "magpie", "parakeet")
 OFTEN = 1_000_000_000
 """Nanoseconds between two health checks: a second."""
 
@@ -60,12 +61,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             else:
                 _on(ports[name], settings)
             docker.start(service.get("container_name", name), settings)
-        yield House(
+        house = House(
             docker,
             gateway=f"http://127.0.0.1:{ports['gateway']}",
             engine=f"http://127.0.0.1:{ports['parakeet']}",
             proxy=f"http://127.0.0.1:{ports['docker-socket-proxy']}",
         )
+        eventually(lambda: all(house.health(name) == "healthy" for name in OURS), within=60)
+        yield house
 
 
 def _files(folder: Path, ports: dict[str, int]) -> dict[str, str]:
@@ -97,8 +100,7 @@ def _on(port: int, settings: dict[str, Any]) -> None:
 
 
 def test_the_demo_is_healthy_and_speaks_and_hears(house: House) -> None:
-    ours = ("gateway", "magpie", "parakeet")
-    eventually(lambda: all(house.health(name) == "healthy" for name in ours), within=60)
+    assert {house.health(name) for name in OURS} == {"healthy"}
 
     sentence = "Please turn on the lights in the kitchen."
     spoken = httpx.post(

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -188,6 +189,29 @@ def test_nobody_has_this_machine_s_rights_through_it(there, at, disguise):
         kitchen = client.post(MAINTENANCE, json={"on": True}, headers=with_key(**disguise))
         assert code(kitchen) == (403, "local_only")
         assert client.get("/api/status", headers=with_key(**disguise)).status_code == 200
+
+
+@pytest.mark.parametrize("later", [0, 0.002, 0.3])
+def test_a_request_in_the_body_of_another_is_none(there, later):
+    """The parser leaves out the body of a request that offers another protocol, and the proxy has sent it on."""
+    order = '{"on":true}'
+    about = {"host": "localhost", "content-type": "application/json", "content-length": str(len(order))}
+    hidden = f"POST {MAINTENANCE} HTTP/1.1\r\n{lines(about)}\r\n{order}"
+    offer = {
+        "host": NAME,
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "content-length": str(len(hidden)),
+    }
+    for _ in range(4):
+        with there.proxy.connection("http") as connection:
+            connection.sendall(f"GET /openapi.json HTTP/1.1\r\n{lines(offer)}\r\n".encode())
+            time.sleep(later)
+            connection.sendall(hidden.encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 4")
+    with there.proxy.client() as client:
+        engines = client.get("/api/status", headers=with_key()).json()["upstreams"]
+    assert not any(each["maintenance"] for each in engines)
 
 
 def test_over_https_nobody_has_them_either_and_an_admin_key_does(there):

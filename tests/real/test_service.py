@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -288,6 +289,29 @@ def everything(machine: Machine) -> set[str]:
     known = machine.run("cat", "/etc/passwd", "/etc/group")
     units = machine.run("systemctl", "list-units", "--all", "--plain", "--no-legend").splitlines()
     return {*f"{files}\n{states}\n{known}".splitlines(), *(line.split()[0] for line in units)}
+
+
+def test_who_stops_the_socket_stops_the_gateway_and_a_taken_address_is_had_once_it_is_free(
+    changing: Service,
+) -> None:
+    machine = changing.machine
+    machine.run("systemctl", "stop", "spark-control.socket")
+    assert machine.shown("spark-control.service", "ActiveState") == "inactive"
+    address = httpx.URL(changing.url)
+    with socket.create_server((address.host, address.port or 0)):
+        machine.run("systemctl", "start", "--no-block", "spark-control")
+        eventually(lambda: machine.shown("spark-control", "Result") == "exit-code", within=20)
+        assert machine.shown("spark-control.socket", "ActiveState") == "failed"
+    eventually(lambda: answers(changing.url), within=20)
+    machine.run("systemctl", "restart", "spark-control")
+    assert machine.shown("spark-control.socket", "ActiveState") == "active"
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz").is_success
+    except httpx.TransportError:
+        return False
 
 
 def test_sudo_finds_it_by_its_name(service: Service) -> None:
