@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spark_control.entries import Entry, lines, name_entries, tables
-from spark_control.options import fail, json_option, print_json
+from spark_control.options import fail, hosts_argument, json_option, ports_option, print_json
 
 if TYPE_CHECKING:
     from spark_control.discover import Survey
@@ -25,14 +25,8 @@ _NOTHING = (
 
 
 @click.command()
-@click.argument("hosts", metavar="[HOST]...", nargs=-1)
-@click.option(
-    "--port",
-    "ports",
-    type=click.IntRange(1, 65535),
-    multiple=True,
-    help="Look at this port too. May be given several times.",
-)
+@hosts_argument
+@ports_option
 @json_option
 def discover(hosts: tuple[str, ...], ports: tuple[int, ...], *, as_json: bool) -> None:
     """Look for engines on HOST (127.0.0.1 unless given), and print the settings for them.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spark_control.options import fail
+from spark_control.options import fail, hosts_argument, ports_option
 
 if TYPE_CHECKING:
     from spark_control.discover import Survey
@@ -29,14 +29,8 @@ _NOT_THERE = (
 
 
 @click.command()
-@click.argument("hosts", metavar="[HOST]...", nargs=-1)
-@click.option(
-    "--port",
-    "ports",
-    type=click.IntRange(1, 65535),
-    multiple=True,
-    help="Look at this port too. May be given several times.",
-)
+@hosts_argument
+@ports_option
 @click.option(
     "--output",
     "-o",

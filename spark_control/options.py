@@ -30,6 +30,14 @@ gateway_option = click.option(
     metavar="URL",
     help="The gateway to ask. Default: where the settings say it listens.",
 )
+hosts_argument = click.argument("hosts", metavar="[HOST]...", nargs=-1)
+ports_option = click.option(
+    "--port",
+    "ports",
+    type=click.IntRange(1, 65535),
+    multiple=True,
+    help="Look at this port too. May be given several times.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 speed_option = click.option(
     "--speed",

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -56,9 +57,22 @@ class Serving:
         with self.client() as client:
             eventually(lambda: client.get("/readyz").status_code == 200, within=30)
 
+    def wait_until_calm(self) -> None:
+        """Until no canary is under way, nor about to be: each would meet a fault that is meant for a request."""
+        with self.client() as client:
+            eventually(lambda: is_calm(client.get("/api/status").json()), within=30)
+
     def end(self, sig: int = signal.SIGTERM) -> int:
         self.process.send_signal(sig)
         return self.process.wait(20)
+
+
+def is_calm(status: dict[str, Any]) -> bool:
+    """Whether both engines are well, and have been looked at again if one could not be understood by the other."""
+    engines, loop = status["upstreams"], status["closed_loop"]
+    if not loop or any(each["state"] != "healthy" for each in engines):
+        return False
+    return loop["passed"] or all(each["last_probe"]["at"] >= loop["at"] for each in engines)
 
 
 # What systemd does before it starts a service that has sockets.

@@ -118,7 +118,7 @@ def test_nobody_notices_when_one_gateway_takes_over_from_another(tmp_path, setti
     crowds = [Crowd(f"http://127.0.0.1:{listening.getsockname()[1]}", each) for each in (10**6, 1)]
     with ExitStack() as house:
         first = house.enter_context(serve(tmp_path, *settings(ENDLESS), sockets=[listening]))
-        eventually(lambda: magpie.canaries)
+        first.wait_until_calm()
         magpie.fault = Slow(after=1000)
         speaker = house.enter_context(first.client())
         spoken = house.enter_context(speaker.stream("POST", "/v1/audio/speech", json=SPEECH))
@@ -168,7 +168,7 @@ def test_what_has_no_answer_when_the_drain_is_over_is_told_to_come_again(
     tmp_path, settings, listening, magpie, held
 ):
     with serve(tmp_path, *settings(SHORT), sockets=[listening] if held else []) as gateway:
-        eventually(lambda: magpie.canaries)
+        gateway.wait_until_calm()
         magpie.fault = Slow()
         with ThreadPoolExecutor() as pool, Client(gateway.url) as client:
             speaking = pool.submit(client.speak)
@@ -183,7 +183,7 @@ def test_what_has_no_answer_when_the_drain_is_over_is_told_to_come_again(
 
 def test_what_is_spoken_for_longer_than_the_drain_is_cut(tmp_path, settings, listening, magpie):
     with serve(tmp_path, *settings(SHORT), sockets=[listening]) as gateway:
-        eventually(lambda: magpie.canaries)
+        gateway.wait_until_calm()
         magpie.fault = Slow(after=1000)
         with gateway.client() as client, client.stream("POST", "/v1/audio/speech", json=SPEECH) as spoken:
             gateway.process.send_signal(signal.SIGTERM)
@@ -214,7 +214,7 @@ def test_who_watches_the_engines_keeps_nobody_waiting(tmp_path, settings, listen
 
 def test_its_own_socket_turns_new_work_away_and_says_so_on_connections_that_close(tmp_path, settings, magpie):
     with serve(tmp_path, *settings(ENDLESS)) as gateway:
-        eventually(lambda: magpie.canaries)
+        gateway.wait_until_calm()
         magpie.fault = Slow(after=1000)
         with (
             gateway.client() as speaker,
@@ -234,7 +234,7 @@ def test_its_own_socket_turns_new_work_away_and_says_so_on_connections_that_clos
 
 def test_a_second_signal_ends_it_whatever_is_under_way(tmp_path, settings, listening, magpie):
     with serve(tmp_path, *settings(ENDLESS), sockets=[listening]) as gateway:
-        eventually(lambda: magpie.canaries)
+        gateway.wait_until_calm()
         magpie.fault = Slow()
         with ThreadPoolExecutor() as pool, Client(gateway.url) as client:
             speaking = pool.submit(client.speak)

@@ -105,7 +105,7 @@ def test_neither_while_it_starts_nor_while_it_drains_does_it_end(tmp_path, confi
     ):
         hang_up(gateway)  # it has told where it will listen, and no more
         eventually(lambda: client.get("/readyz").status_code == 200)
-        eventually(lambda: magpie.canaries)
+        gateway.wait_until_calm()
         magpie.fault = Slow(after=1000)
         with client.stream("POST", "/v1/audio/speech", json=SPEECH) as spoken:
             gateway.process.send_signal(signal.SIGTERM)

@@ -30,7 +30,7 @@ def test_a_service_has_the_socket_that_systemd_holds_for_it(proc):
     found = holder_of(PORT, folder)
     assert str(found) == "spark-control, process 50"
     assert found is not None
-    assert found.cure == "kill 50"
+    assert found.cure == ("if it is the service: `sudo systemctl stop spark-control.socket`; else: kill 50")
 
 
 def test_a_socket_of_a_service_that_does_not_run_is_systemd_s_and_nobody_is_told_to_kill_that(proc):

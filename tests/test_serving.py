@@ -113,7 +113,7 @@ def settings_file(folder, upstreams) -> str:
 
 def test_answers_under_way_are_finished_while_new_work_is_turned_away(tmp_path, upstreams, magpie):
     with serve(tmp_path, "--config", settings_file(tmp_path, upstreams)) as gateway:
-        eventually(lambda: magpie.canaries)
+        gateway.wait_until_calm()
         magpie.fault = Slow(after=1000)
         got: list[httpx.Response] = []
         with gateway.client() as client, gateway.client() as other:

@@ -63,8 +63,8 @@ async def _taken(host: str, port: int) -> Finding:
         return wrong(_SUBJECT, f"{host} port {port} is taken by a program of another user.", cure)
     if holder.name in _OURS:
         said = f"{host} port {port} is taken by {holder}, and no gateway answers there."
-        cure = "`journalctl -u spark-control -n 30` tells why, if it is the service of Spark Control; else"
-        return wrong(_SUBJECT, said, f"{cure} {holder.cure}, or {another}")
+        cure = "If it is the service of Spark Control, `journalctl -u spark-control -n 30` tells why; else end it"
+        return wrong(_SUBJECT, said, f"{cure}, or {another}")
     return wrong(_SUBJECT, f"{host} port {port} is taken by {holder}.", f"{holder.cure}, or {another}")
 
 

@@ -6,8 +6,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,24 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_control.store import Store, StoreError
-from spark_control.store.records import Entry, Incident, Sample, Stamp
+from spark_control.store.records import Entry, Incident, Sample
 from spark_control.supervision.budget import RestartBudget
+from tests.store.opening import at, opened
 
 LIMIT, WINDOW = 3, 1800.0
 PAGE = 4096
 _DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (a folder of its own in it)
 
 Damage = Callable[[Path], object]
-
-
-def at(seconds: float) -> Stamp:
-    return Stamp("boot", seconds, seconds)
-
-
-@contextmanager
-def opened(folder: Path, now: float = 1000.0) -> Iterator[Store]:
-    with closing(Store.open(folder, lambda: at(now))) as store:
-        yield store
 
 
 def fill(store: Store, restarts: int = 3) -> None:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-
 import pytest
 
 from spark_control.store import Store, StoreError
-from spark_control.store.records import Incident, Sample, Stamp
+from spark_control.store.records import Incident, Sample
+from tests.store.opening import at, opened
 from tests.tiny_disk import TinyDisk, disk, on_a_disk_of_its_own
 
 __all__ = ["disk"]
 
 INCIDENT = Incident("1", "parakeet", 1.0, None, "sticky", "", 0, 0, 0, 0, 0, timeline=())
-
-
-def at(seconds: float) -> Stamp:
-    return Stamp("boot", seconds, seconds)
-
-
-@contextmanager
-def opened(folder: Path, now: float = 1000.0) -> Iterator[Store]:
-    with closing(Store.open(folder, lambda: at(now))) as store:
-        yield store
 
 
 def restart(store: Store, when: float) -> int:
