@@ -117,9 +117,9 @@ def bring_up(connection: sqlite3.Connection, version: int, gap: Stamp | None) ->
 
 
 def add_gap(connection: sqlite3.Connection, at: Stamp) -> None:
+    sealed = (at.boot, float(at.since_boot), float(at.wall))
     connection.execute(
-        "INSERT INTO gaps (boot, since_boot, wall, seal) VALUES (?1, ?2, ?3, seal(?1, ?2, ?3))",
-        (at.boot, float(at.since_boot), float(at.wall)),
+        "INSERT INTO gaps (boot, since_boot, wall, seal) VALUES (?, ?, ?, seal(?, ?, ?))", (*sealed, *sealed)
     )
 
 

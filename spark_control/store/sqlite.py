@@ -24,7 +24,7 @@ _KEPT_FOR = 30 * 86_400.0
 
 _RESTART = """
     INSERT INTO restarts (service, boot, since_boot, wall, reason, who, seal)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, seal(?1, ?2, ?3, ?4))"""
+    VALUES (?, ?, ?, ?, ?, ?, seal(?, ?, ?, ?))"""
 _FORGET_RESTARTS = """
     DELETE FROM restarts WHERE service = ? AND wall < ? AND id <=
     (SELECT id FROM restarts WHERE service = ? ORDER BY id DESC LIMIT 1 OFFSET ?)"""
@@ -68,8 +68,8 @@ class Store:
     def restart_began(self, service: str, at: Stamp, reason: str, who: str) -> int:
         """Remember a restart that is about to be carried out. It is on disk once this returns; the value names it."""
         with self._database.writing(lasting=True) as transaction:
-            times = float(at.since_boot), float(at.wall)
-            number = transaction.execute(_RESTART, (service, at.boot, *times, reason, who))
+            sealed = (service, at.boot, float(at.since_boot), float(at.wall))
+            number = transaction.execute(_RESTART, (*sealed, reason, who, *sealed))
             # Old by the clock on the wall is not enough: set a year ahead, it would wipe out the budget.
             transaction.execute(_FORGET_RESTARTS, (service, at.wall - _KEPT_FOR, service, _KEPT))
         return number
