@@ -13,8 +13,7 @@ _LISTENS = "0A"
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
-
-_GATEWAY = ("spark-control", "(-control)")
+GATEWAY = ("spark-control", "(-control)")
 """A gateway's process, the second while systemd is about to start it."""
 
 
@@ -33,7 +32,7 @@ class Holder:
         """How the port is had back."""
         if self.name == "systemd":  # it holds the sockets of its services
             return "stop the socket unit that `systemctl list-sockets` shows there"
-        if self.name in _GATEWAY:  # systemd would start it again at once
+        if self.name in GATEWAY:  # systemd would start it again at once
             return f"if it is the service: `sudo systemctl stop spark-control.socket`; else: kill {self.pid}"
         return f"kill {self.pid}"
 

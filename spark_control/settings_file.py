@@ -25,6 +25,9 @@ HERE = Path("spark-control.toml")
 INSTALLED = Path("/etc/spark-control/spark-control.toml")
 """The settings of the service."""
 
+SERVICE_USER = "spark-control"
+"""Who runs the service, and owns what it remembers."""
+
 USUAL = (HERE, INSTALLED)
 
 CLIENTS_KEY = "SPARK_CONTROL_KEY"

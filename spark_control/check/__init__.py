@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from spark_control.check.access import (
-    SERVICE_USER,
     check_access,
     check_alerts,
     check_extras,
@@ -29,7 +28,7 @@ from spark_control.check.restarts import check_restarts
 from spark_control.check.service import check_service
 from spark_control.serving import state_folder
 from spark_control.settings import Settings
-from spark_control.settings_file import INSTALLED
+from spark_control.settings_file import INSTALLED, SERVICE_USER
 
 __all__ = ["Finding", "Level", "Report", "examine"]
 

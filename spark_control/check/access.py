@@ -13,10 +13,8 @@ from spark_control.keys import KeyFile, KeyFileError, Keys
 from spark_control.local_only import is_loopback
 from spark_control.serving import too_public
 from spark_control.settings import Settings
-from spark_control.settings_file import INSTALLED
+from spark_control.settings_file import INSTALLED, SERVICE_USER
 from spark_control.supervision.alerts import missing_extra
-
-SERVICE_USER = "spark-control"
 
 
 def check_access(settings: Settings, state: Path) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import errno
 import socket
 
 from spark_control.check.findings import Finding, ok, wrong
-from spark_control.port_holders import holder_of
+from spark_control.port_holders import GATEWAY, holder_of
 from spark_control.upstreams.answers import Answers
 from spark_control.upstreams.inquiry import Inquirer, Shut
 from spark_control.upstreams.servers import is_gateway
@@ -15,7 +15,7 @@ from spark_control.upstreams.servers import is_gateway
 _LAST = 65535
 _SUBJECT = "port"
 
-_OURS = ("systemd", "spark-control", "(-control)")
+_OURS = ("systemd", *GATEWAY)
 """Who has the port of a service that does not come up."""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spark_control.settings_file import INSTALLED
+from spark_control.settings_file import INSTALLED, SERVICE_USER
 
-USER = "spark-control"
+USER = SERVICE_USER
 """Its user, and that user's group."""
 
 SERVICE = "spark-control.service"
