@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -23,8 +24,16 @@ def pid_of(engine: EmbeddedEngine) -> int:
 def processes_of(engine: EmbeddedEngine) -> list[int]:
     """All that could answer on the engine's socket."""
     option = f"\0--fd\0{engine._socket.fileno()}\0"
-    found = [pid for pid in children(os.getpid()) if lives(pid)]
-    return [pid for pid in found if option in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [pid for pid in children(os.getpid()) if option in command_of(pid)]
+
+
+def command_of(pid: int) -> str:
+    """A process that has only just been started has none yet: the kernel ends the wait for it a moment earlier."""
+    command = ""
+    while lives(pid) and not command:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            command = Path(f"/proc/{pid}/cmdline").read_text()
+    return command
 
 
 def speak(engine: EmbeddedEngine) -> httpx.Response:
