@@ -18,7 +18,6 @@ import structlog
 from spark_control.evidence import Evidence, How
 from spark_control.history import HOURS, History
 from spark_control.measuring import Measuring
-from spark_control.store import StoreError
 from spark_control.store.records import Incident
 from spark_control.supervision.care import Care, House
 from spark_control.supervision.chronicle import Announcement, Announcements, iso
@@ -208,7 +207,7 @@ class DeepHealth:
         if now >= self._next_tidying:
             self._next_tidying = now + _TIDY_EVERY
             for care in self._cares.values():
-                await asyncio.to_thread(care.forget_old_poison)
+                await care.forget_old_poison()
         await self._save()
 
     def _look_for_hangs(self, lane: Lane[Any], now: float) -> None:
@@ -253,13 +252,7 @@ class DeepHealth:
 
     async def _save(self) -> None:
         for care in self._cares.values():
-            incident = care.chronicle.to_save
-            if incident:
-                try:
-                    await asyncio.to_thread(self._house.store.save_incident, incident)
-                except StoreError as exc:
-                    care.chronicle.not_saved()
-                    log.warning("incident not saved", reason=str(exc))
+            await care.save()
 
     def _shown(self, care: Care) -> dict[str, object]:
         now, stamp = self._house.clock(), self._house.stamp()

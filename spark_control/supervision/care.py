@@ -17,7 +17,7 @@ import structlog
 from spark_control.errors import Conflict
 from spark_control.evidence import Evidence
 from spark_control.settings import DeepHealthSettings
-from spark_control.store import Store
+from spark_control.store import Store, StoreError
 from spark_control.store.records import Stamp
 from spark_control.supervision.attempts import Attempts
 from spark_control.supervision.budget import RestartBudget
@@ -129,6 +129,7 @@ class Care:
         self._on_change = on_change
         self._attempts = Attempts(lane.name, house.store, house.clock)
         self._poison = Poison(lane, house.store, lambda: house.stamp().wall)
+        self._saving = asyncio.Lock()
         self._caring: asyncio.Task[None] | None = None
         self._judged: asyncio.Future[None] | None = None
         self._suspected_at = -math.inf
@@ -144,7 +145,7 @@ class Care:
             maintenance=self.name in store.maintenance(),
         )
         self.lane.drained = self.name in store.drained()
-        self.forget_old_poison()
+        self._poison.remember()
         self.close_old_incidents()
         if self._attempts.remember(now, self.health.grace):
             self.health = self.health.resumed(now)
@@ -169,9 +170,21 @@ class Care:
             if incident.closed is None:
                 store.save_incident(replace(incident, closed=wall))
 
-    def forget_old_poison(self) -> None:
+    async def forget_old_poison(self) -> None:
         """Read anew which inputs the engine is spared."""
-        self._poison.refresh()
+        async with self._saving:
+            await self._poison.refresh()
+
+    async def save(self) -> None:
+        """Let the store have what has happened. What it does not take, it is offered again."""
+        async with self._saving:  # what is newer comes later
+            await self._poison.save()
+            if incident := self.chronicle.to_save:
+                try:
+                    await asyncio.to_thread(self._house.store.save_incident, incident)
+                except StoreError as exc:
+                    self.chronicle.not_saved()
+                    log.warning("incident not saved", reason=str(exc))
 
     def keep_time(self) -> None:
         """Let those who come now see when it should be back, which changes while it takes longer than it ever did."""

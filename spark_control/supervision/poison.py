@@ -1,9 +1,15 @@
-"""Inputs that wedge an engine every time: suspected, struck, quarantined for a day, or absolved."""
+"""Inputs that wedge an engine every time: suspected, struck, quarantined for a day, or absolved.
+
+What counts is in memory at once; the store has it a moment later, since a disk may take its time.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from spark_control.store import Store, StoreError
@@ -22,6 +28,8 @@ class Poison:
         self._wall = wall
         self._accused: Flight | None = None
         self._accusation: tuple[str, int] | None = None
+        self._strikes: dict[str, int] = {}
+        self._unwritten: deque[Callable[[], None]] = deque()
 
     def trouble_began(self, flight: Flight) -> None:
         self._accused = flight if self._lane.was_alone(flight) else None
@@ -43,22 +51,44 @@ class Poison:
         if self._accusation is None:
             return False
         (fingerprint, strikes), self._accusation = self._accusation, None
-        with suppress(StoreError):  # an engine that is not spared an input is still cured of it
-            for _ in range(strikes):
-                self._store.strike(self._lane.name, fingerprint, self._wall())
-            all_of_them = self._store.strikes(self._lane.name, self._wall() - _DAY)
-            if all_of_them.get(fingerprint, 0) >= _STRIKES:
-                self._store.quarantine(self._lane.name, fingerprint, self._wall() + _DAY)
-            self.refresh()
+        name, now = self._lane.name, self._wall()
+        self._strikes[fingerprint] = self._strikes.get(fingerprint, 0) + strikes
+        self._lane.struck.add(fingerprint)
+        self._unwritten.extend([partial(self._store.strike, name, fingerprint, now)] * strikes)
+        if self._strikes[fingerprint] >= _STRIKES:
+            self._lane.quarantined.add(fingerprint)
+            self._unwritten.append(partial(self._store.quarantine, name, fingerprint, now + _DAY))
         return fingerprint in self._lane.quarantined
 
     def absolve(self, fingerprint: str) -> None:
         """It has been done well since, so the wedge was not its fault."""
         self._lane.struck.discard(fingerprint)
-        with suppress(StoreError):
-            self._store.absolve(self._lane.name, fingerprint)
+        self._strikes.pop(fingerprint, None)
+        self._unwritten.append(partial(self._store.absolve, self._lane.name, fingerprint))
 
-    def refresh(self) -> None:
-        """Let requests see which inputs the engine is spared now: a day passes."""
-        self._lane.quarantined = self._store.quarantined(self._lane.name, self._wall())
-        self._lane.struck = set(self._store.strikes(self._lane.name, self._wall() - _DAY))
+    async def save(self) -> None:
+        """Let the store have what it does not have yet."""
+        while self._unwritten:
+            with suppress(StoreError):  # an engine that is not spared an input is still cured of it
+                await asyncio.to_thread(self._unwritten.popleft())
+
+    async def refresh(self) -> None:
+        """Let requests see which inputs the engine is spared now: a day passes. Raises StoreError."""
+        await self.save()
+        known = await asyncio.to_thread(self._known)
+        if (
+            not self._unwritten
+        ):  # else there is more by now than the store knew; it has time until the next look
+            self._take(*known)
+
+    def remember(self) -> None:
+        """What earlier gateways left. Raises StoreError."""
+        self._take(*self._known())
+
+    def _known(self) -> tuple[dict[str, int], set[str]]:
+        now = self._wall()
+        return self._store.strikes(self._lane.name, now - _DAY), self._store.quarantined(self._lane.name, now)
+
+    def _take(self, strikes: dict[str, int], quarantined: set[str]) -> None:
+        self._strikes = strikes
+        self._lane.struck, self._lane.quarantined = set(strikes), quarantined
