@@ -141,7 +141,7 @@ def _only_this_machine(file: KeyFile) -> str:
 
 def _file(config: Path | None) -> KeyFile:
     from spark_control.keys import KeyFile
-    from spark_control.serving import state_folder
+    from spark_control.state_folder import state_folder
 
     return KeyFile(state_folder(settings_from(config), os.environ))
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -55,7 +56,7 @@ def install_service(config: Path | None, *, dry_run: bool) -> None:
         _tell([*steps, *start])
         return
     _do(steps)
-    for line in _still_to_do(chosen):
+    for line in still_to_do(chosen):
         click.echo(line)
     if closed:
         _start_later(closed, program)
@@ -146,7 +147,7 @@ def _why_it_would_not_listen(chosen: Chosen) -> str | None:
         return None
 
 
-def _still_to_do(chosen: Chosen) -> Iterator[str]:
+def still_to_do(chosen: Chosen) -> Iterator[str]:
     """What nobody but the owner of the machine can do."""
     from spark_control.service import rights_to_give
     from spark_control.service.names import SETTINGS, STATE
@@ -157,8 +158,19 @@ def _still_to_do(chosen: Chosen) -> Iterator[str]:
         yield f"In this folder commands go by {HERE}, and not by the service's settings."
     if chosen.old_state:
         yield f"Keys and incidents of before stay in {chosen.old_state}; the service begins anew in {STATE}."
+        yield from _to_take_the_keys_along(chosen.old_state)
     for sentence in rights_to_give(chosen.settings):
         yield f"Still to do for {sentence}"
+
+
+def _to_take_the_keys_along(before: Path) -> Iterator[str]:
+    from spark_control.keys import KeyFile
+    from spark_control.service.names import STATE, USER
+
+    old, new = KeyFile(before).path, KeyFile(STATE).path
+    if old.exists() and not new.exists():
+        command = ("sudo", "install", "-o", USER, "-g", USER, "-m", "600", str(old), str(new))
+        yield f"To take the keys along: {join(command)}"
 
 
 def _start_later(closed: str, program: Program) -> None:

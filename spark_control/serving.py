@@ -9,7 +9,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ from spark_control.sessions import Sessions
 from spark_control.settings import Settings, UpstreamSettings
 from spark_control.settings_file import InvalidSettings
 from spark_control.speech_cache import SpeechCache
+from spark_control.state_folder import state_folder
 from spark_control.store import Store, StoreError
 from spark_control.supervision.alerts import missing_extra as missing_alerts
 from spark_control.supervision.restarters import Restarter
@@ -247,16 +248,6 @@ def _inherited() -> Sequence[socket.socket]:
         return inherited_sockets(os.environ, os.getpid())
     except UnusableSocket as exc:
         raise CannotServe(str(exc)) from None
-
-
-def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Where what must outlive the gateway is kept."""
-    if settings.state:
-        return settings.state
-    if given := environ.get("STATE_DIRECTORY"):  # by systemd
-        return Path(given.partition(":")[0])
-    home = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "spark-control"
 
 
 def too_public(settings: Settings, keys: Keys, hosts: Sequence[str] = ()) -> str | None:

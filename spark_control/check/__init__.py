@@ -26,9 +26,9 @@ from spark_control.check.gpu import check_machines
 from spark_control.check.ports import check_port
 from spark_control.check.restarts import check_restarts
 from spark_control.check.service import check_service
-from spark_control.serving import state_folder
 from spark_control.settings import Settings
 from spark_control.settings_file import INSTALLED, SERVICE_USER
+from spark_control.state_folder import state_folder
 
 __all__ = ["Finding", "Level", "Report", "examine"]
 
@@ -53,7 +53,7 @@ async def _sections(found: Configuration, environ: Mapping[str, str]) -> Sequenc
             "Port and access": _front(settings, state),
             "Engines": _engines(settings, found.lost("upstreams", "")),
             f"Restarts, tried dry as {user or who_asks()}": _restarts(settings, found, user),
-            "Service": check_service(found.source),
+            "Service": check_service(found.source, settings.host, settings.port),
             "State and disks": asyncio.to_thread(lambda: list(check_state(settings, state))),
             **parts,
         }

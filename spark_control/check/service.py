@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 from spark_control.check.findings import Finding, note, ok, warn, wrong
@@ -16,13 +17,22 @@ SERVICE, SOCKET = "spark-control.service", "spark-control.socket"
 _BOOTED = Path("/run/systemd/system")
 """Is there if systemd is process 1."""
 
-_ASKED = ("LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "NRestarts", "NeedDaemonReload")
+_ASKED = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "Result",
+    "NRestarts",
+    "NeedDaemonReload",
+    "Listen",
+)
 _PATIENCE = 10.0
 _JOURNAL = "journalctl -u spark-control -n 30"
 
 
-async def check_service(source: str) -> list[Finding]:
-    """`source` is where the settings came from that are checked. Nothing, where there is no systemd."""
+async def check_service(source: str, host: str, port: int) -> list[Finding]:
+    """`source` is where the settings came from that are checked, and what to listen on. Nothing without systemd."""
     systemctl = _systemctl()
     if systemctl is None:
         return []
@@ -42,7 +52,7 @@ async def check_service(source: str) -> list[Finding]:
         finally:
             if asking.returncode is None:
                 asking.kill()
-        return list(judged(told.decode("utf-8", "replace"), source))
+        return list(judged(told.decode("utf-8", "replace"), source, host, port))
     return [note("service", "systemd did not answer, so nothing is known of the service.")]
 
 
@@ -50,16 +60,20 @@ def _systemctl() -> str | None:
     return shutil.which("systemctl") if _BOOTED.is_dir() else None
 
 
-def judged(told: str, source: str) -> Iterator[Finding]:
+def judged(told: str, source: str, host: str, port: int) -> Iterator[Finding]:
     """What follows from the answer of `systemctl show` for the service and its socket."""
-    units = [dict(_pair(line) for line in block.splitlines()) for block in told.strip().split("\n\n")]
-    service, socket = [*units, {}, {}][:2]
+    blocks = [[_pair(line) for line in block.splitlines()] for block in told.strip().split("\n\n")]
+    service, socket = [*map(dict, blocks), {}, {}][:2]
     if service.get("LoadState") != "loaded":
         said = "It is not installed: the gateway does not come back after a boot by itself."
         yield note("service", said, 'sudo "$(which spark-control)" install-service')
         return
     yield from _of_settings(source)
     yield from _of_socket(socket)
+    if source == str(INSTALLED):
+        yield from _of_address(
+            [value for block in blocks for name, value in block if name == "Listen"], host, port
+        )
     yield _of_service(service, socket)
     yield from _doubts({SERVICE: service, SOCKET: socket})
 
@@ -79,6 +93,21 @@ def _of_socket(socket: Mapping[str, str]) -> Iterator[Finding]:
     if socket.get("LoadState") == "loaded" and socket.get("ActiveState") != "active":
         said = "It does not listen, so nobody reaches the gateway."
         yield wrong(SOCKET, said, f"sudo systemctl enable --now {SOCKET}")
+
+
+def _of_address(listens: Sequence[str], host: str, port: int) -> Iterator[Finding]:
+    """`listens` has lines such as `0.0.0.0:8090 (Stream)`."""
+    places = [line.partition(" ")[0] for line in listens]
+    if places and _place("127.0.0.1" if host == "localhost" else host, port) not in places:
+        said = f"It listens on {' and '.join(places)}, and the settings say {host} port {port}."
+        yield warn(SOCKET, said, "sudo spark-control install-service")
+
+
+def _place(host: str, port: int) -> str:
+    """As systemd writes it."""
+    with suppress(ValueError):
+        host = ip_address(host).compressed
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _of_service(service: Mapping[str, str], socket: Mapping[str, str]) -> Finding:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from spark_control.settings_file import (
     secrets_of,
     values_of,
 )
+from spark_control.state_folder import state_folder
 
 _STATE_LINE = re.compile(r"^(#[ \t]*)?state[ \t]*=.*$", re.MULTILINE)
 """The setting, or the comment in which it stands with nothing set."""
@@ -44,7 +46,7 @@ class Chosen:
     secret: bool
     """Whether only root and the service may read them."""
     old_state: Path | None
-    """The state folder that they had, if it was another."""
+    """Where a gateway with these settings has kept what it knows, if that is another folder."""
 
     def file(self) -> File:
         if self.secret:
@@ -70,9 +72,23 @@ def choose(config: Path | None, environ: Mapping[str, str]) -> Chosen:
             f"the settings in {source} are not valid; `spark-control check` has a cure for each fault:\n{exc}"
         )
         raise CannotInstall(sentence) from None
-    had = values.get("state")
-    old = Path(str(had)) if had and Path(str(had)) != STATE else None
-    return Chosen(source, text, settings, any(secrets_of(values)), old)
+    return Chosen(source, text, settings, any(secrets_of(values)), _old_state(values.get("state"), environ))
+
+
+def _old_state(given: object, environ: Mapping[str, str]) -> Path | None:
+    folder = Path(str(given)) if given else _default_state(environ)
+    return folder if folder != STATE and folder.is_dir() else None
+
+
+def _default_state(environ: Mapping[str, str]) -> Path:
+    """Of who has become root by sudo, which changes the home and hides most variables."""
+    number = environ.get("SUDO_UID", "")
+    with suppress(KeyError, OverflowError):  # a user that this machine does not know
+        if number.isdigit():
+            return state_folder(
+                Settings(), {"XDG_STATE_HOME": f"{pwd.getpwuid(int(number)).pw_dir}/.local/state"}
+            )
+    return state_folder(Settings(), environ)
 
 
 def _demand_none_of(environ: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from spark_control.service.chosen import Chosen
 from spark_control.service.names import LAUNCHER, RULE, SERVICE, SETTINGS, SOCKET, STATE, UNITS, USER
 from spark_control.service.program import is_launcher, launcher
 from spark_control.service.rights import polkit_rule, units_to_restart
-from spark_control.service.steps import Command, File, Folder, Free, Gone, Renamed, Step
+from spark_control.service.steps import Command, File, Folder, Free, Gone, Step
 from spark_control.service.units import Program, hosts, units
 from spark_control.settings import Settings
 from spark_control.settings_file import HERE
@@ -22,6 +22,8 @@ _USERADD = (
     "useradd", "--system", "--user-group", "--home-dir", str(STATE), "--no-create-home",
     "--shell", "/usr/sbin/nologin", USER,
 )  # fmt: skip
+_NUMBERED = ("--backup=numbered", "--no-target-directory")
+"""An older file of that name is kept beside the new one: `spark-control.toml.old.~1~`."""
 
 
 def to_install(chosen: Chosen, program: Program) -> Iterator[Step]:
@@ -35,7 +37,7 @@ def to_install(chosen: Chosen, program: Program) -> Iterator[Step]:
     yield from _settings(chosen.file())
     if chosen.source == HERE:
         # Commands in this folder would go on meaning it, and not the service: its keys, say.
-        yield Renamed(HERE, HERE.with_name(f"{HERE.name}.installed"))
+        yield Command(("mv", *_NUMBERED, str(HERE), f"{HERE}.installed"))
     yield from _rule(chosen)
     if (found := launcher(program)) and _differs(found):
         yield found
@@ -92,7 +94,7 @@ def _settings(file: File) -> Iterator[Step]:
     if not _differs(file):
         return
     if file.path.exists() and not _says(file):
-        yield Command(("cp", "--preserve=all", str(SETTINGS), f"{SETTINGS}.old"))
+        yield Command(("cp", "--preserve=all", *_NUMBERED, str(SETTINGS), f"{SETTINGS}.old"))
     yield file
 
 

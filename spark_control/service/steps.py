@@ -85,20 +85,6 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Renamed:
-    """A file that has another name."""
-
-    path: Path
-    to: Path
-
-    def told(self) -> Iterator[str]:
-        yield f"rename {self.path} to {self.to}"
-
-    def do(self) -> None:
-        self.path.rename(self.to)
-
-
-@dataclass(frozen=True)
 class Command:
     """A program that is run; it has to go well, unless nothing depends on it."""
 
@@ -139,7 +125,7 @@ class Free:
                     raise StepFailed(_TAKEN.format(host=host, port=port)) from None
 
 
-Step = Folder | File | Gone | Renamed | Command | Free
+Step = Folder | File | Gone | Command | Free
 
 
 def do(step: Step) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pwd
+import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from spark_control.cli import main
 from spark_control.initial_settings import toml_text
 from spark_control.service.chosen import choose, with_state
 from spark_control.service.units import CannotInstall
+from spark_control.service_commands import still_to_do
 
 LINES = st.sampled_from(
     [
@@ -73,12 +77,43 @@ def test_a_dry_run_tells_every_file_and_command_and_does_nothing(settings: Path)
         assert told in output.splitlines()
 
 
-def test_the_settings_of_this_folder_make_way_for_the_service_s(settings: Path) -> None:
-    settings.rename("spark-control.toml")
-    assert (
-        "rename spark-control.toml to spark-control.toml.installed"
-        in installed("--config", "spark-control.toml")[1]
+def test_the_settings_of_this_folder_make_way_for_the_service_s_and_older_ones_stay(settings: Path) -> None:
+    for number in range(3):
+        Path("spark-control.toml").write_text(f"{settings.read_text()}# {number}\n")
+        told = installed("--config", "spark-control.toml")[1].splitlines()
+        (command,) = [line.removeprefix("run ") for line in told if line.startswith("run mv")]
+        subprocess.run(shlex.split(command), check=True)
+    ended = [Path(f"spark-control.toml.installed{end}").read_text()[-2] for end in (".~1~", ".~2~", "")]
+    assert ended == ["0", "1", "2"]
+
+
+def test_keys_that_were_made_before_can_be_taken_along(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = settings.parent / "spark-control"
+    before.mkdir()
+    chosen = choose(settings, {"XDG_STATE_HOME": str(before.parent)})
+    assert chosen.old_state == before
+    assert list(still_to_do(chosen)) == [
+        f"Keys and incidents of before stay in {before}; the service begins anew in /var/lib/spark-control."
+    ]
+    (before / "keys.json").write_text("{}")
+    assert list(still_to_do(chosen))[1] == (
+        f"To take the keys along: sudo install -o spark-control -g spark-control -m 600 {before}/keys.json "
+        "/var/lib/spark-control/keys.json"
     )
+
+
+def test_by_sudo_they_are_looked_for_where_that_user_kept_them(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = pwd.struct_passwd(("mia", "x", 4242, 4242, "", str(settings.parent), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", {4242: user}.__getitem__)
+    kept = settings.parent / ".local" / "state" / "spark-control"
+    kept.mkdir(parents=True)
+    assert choose(settings, {"SUDO_UID": "4242"}).old_state == kept
+    monkeypatch.setenv("HOME", "/nonexistent")
+    assert choose(settings, {"SUDO_UID": "4243"}).old_state is None
 
 
 def test_settings_with_a_secret_are_for_root_and_the_service_alone(settings: Path) -> None:
