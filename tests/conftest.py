@@ -136,7 +136,8 @@ class Shared:
 
 @pytest.fixture(scope="session")
 def _shared(upstreams: dict[str, Any]) -> Iterator[Shared]:
-    shared = Shared(Settings(upstreams=upstreams, deep_health=IMPATIENT))
+    # It lives on while other tests put a nvidia-smi of their own on the PATH, and count who asks it.
+    shared = Shared(Settings(upstreams=upstreams, deep_health=IMPATIENT, machine={"gpu": False}))
     yield shared
     shared.close()
 
