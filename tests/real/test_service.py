@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import threading
@@ -155,10 +156,21 @@ def test_to_install_it_again_changes_nothing_and_asks_for_nothing(service: Servi
     ]
 
 
-def test_with_another_port_it_moves_there(service: Service) -> None:
+def cures_for(service: Service, subject: str) -> list[str]:
+    """What the doctor advises to do about it."""
+    sections = json.loads(service.runs("check", "--json"))["sections"]
+    findings = [finding for section in sections for finding in section["findings"]]
+    return [finding["cure"] for finding in findings if finding["subject"] == subject]
+
+
+def test_with_another_port_it_is_told_to_move_there_and_does(service: Service) -> None:
     before = service.url
     service.move()
+    service.restore()
+    assert httpx.get(f"{before}/healthz").status_code == 200
+    assert cures_for(service, "spark-control.socket") == ["sudo spark-control install-service"]
     service.install()
+    assert cures_for(service, "spark-control.socket") == []
     assert service.asked("/healthz") == {"status": "ok"}
     with pytest.raises(httpx.ConnectError):
         httpx.get(before)
