@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,9 @@ import httpx
 import pytest
 
 from tests.fakes.faults import Slow
+from tests.fakes.magpie import FakeMagpie
 from tests.live import eventually
-from tests.processes import serve
+from tests.processes import Serving, serve
 from tests.test_serving import settings_file
 
 SPEECH = {"input": "The train leaves at noon.", "voice": "alloy", "response_format": "wav"}
@@ -163,19 +164,28 @@ def test_a_client_that_only_keeps_its_connection_keeps_nobody_waiting(tmp_path, 
         assert gateway.process.wait(20) == 0
 
 
+@contextmanager
+def speech_without_end(gateway: Serving, magpie: FakeMagpie) -> Iterator[Future[Answered]]:
+    """A client's request, which the engine has and does not answer."""
+    gateway.wait_until_calm()
+    magpie.fault = slow = Slow()
+    with ThreadPoolExecutor() as pool, Client(gateway.url) as client:
+        speaking = pool.submit(client.speak)
+        try:
+            assert slow.arrived.wait(10)
+            yield speaking
+        finally:
+            slow.released.set()
+
+
 @pytest.mark.parametrize("held", [True, False], ids=["systemd's socket", "its own socket"])
 def test_what_has_no_answer_when_the_drain_is_over_is_told_to_come_again(
     tmp_path, settings, listening, magpie, held
 ):
     with serve(tmp_path, *settings(SHORT), sockets=[listening] if held else []) as gateway:
-        gateway.wait_until_calm()
-        magpie.fault = Slow()
-        with ThreadPoolExecutor() as pool, Client(gateway.url) as client:
-            speaking = pool.submit(client.speak)
-            assert magpie.fault.arrived.wait(10)
+        with speech_without_end(gateway, magpie) as speaking:
             gateway.process.send_signal(signal.SIGTERM)
             status, headers = speaking.result(20)
-            magpie.fault.released.set()
         assert (status, headers["retry-after"], headers["connection"]) == (503, "5", "close")
         assert gateway.process.wait(20) == 0
     assert not complaints(tmp_path)
@@ -234,15 +244,10 @@ def test_its_own_socket_turns_new_work_away_and_says_so_on_connections_that_clos
 
 def test_a_second_signal_ends_it_whatever_is_under_way(tmp_path, settings, listening, magpie):
     with serve(tmp_path, *settings(ENDLESS), sockets=[listening]) as gateway:
-        gateway.wait_until_calm()
-        magpie.fault = Slow()
-        with ThreadPoolExecutor() as pool, Client(gateway.url) as client:
-            speaking = pool.submit(client.speak)
-            assert magpie.fault.arrived.wait(10)
+        with speech_without_end(gateway, magpie) as speaking:
             gateway.process.send_signal(signal.SIGTERM)
             eventually(lambda: '"draining"' in (tmp_path / "log").read_text())
             gateway.process.send_signal(signal.SIGTERM)
             assert speaking.result(20)[0] == 503
-            magpie.fault.released.set()
         assert gateway.process.wait(20) == -signal.SIGTERM
     assert not complaints(tmp_path)

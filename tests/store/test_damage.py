@@ -165,12 +165,17 @@ def test_no_damaged_one_takes_the_place_of_another(tmp_path: Path) -> None:
     assert kept == {"0", "1", "2", "3"}
 
 
+def _rot(store: Store, folder: Path) -> None:
+    """Its database turns to garbage on the disk while it is open, and it has nothing of it in memory."""
+    fill(store)
+    store._database.read("PRAGMA wal_checkpoint(TRUNCATE)")
+    _garbage(folder / "spark-control.db")
+    store._database.read("PRAGMA shrink_memory")
+
+
 def test_a_database_that_is_spoilt_while_it_is_used_is_replaced_at_the_next_try(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
-        fill(store)
-        store._database.read("PRAGMA wal_checkpoint(TRUNCATE)")
-        _garbage(tmp_path / "spark-control.db")
-        store._database.read("PRAGMA shrink_memory")
+        _rot(store, tmp_path)
         with pytest.raises(StoreError, match="is damaged"):
             store.restart_began("parakeet", at(1000), "sticky", "watcher")
         row = store.restart_began("parakeet", at(1001), "sticky", "watcher")
@@ -186,10 +191,7 @@ def test_one_that_cannot_be_set_aside_now_is_tried_again(
         raise StoreError(f"{path} may not be renamed.")
 
     with opened(tmp_path) as store:
-        fill(store)
-        store._database.read("PRAGMA wal_checkpoint(TRUNCATE)")
-        _garbage(tmp_path / "spark-control.db")
-        store._database.read("PRAGMA shrink_memory")
+        _rot(store, tmp_path)
         with pytest.raises(StoreError, match="is damaged"):
             store.restarts("parakeet")
         with monkeypatch.context() as patched:
