@@ -183,12 +183,12 @@ def _start_later(closed: str, program: Program) -> None:
 
 def _greet(chosen: Chosen, program: Program) -> None:
     from spark_control.gateway_client import address_of
-    from spark_control.service import answers, with_sudo
+    from spark_control.service import no_good_answer, with_sudo
     from spark_control.service.names import SETTINGS
 
     base = address_of(chosen.settings.host, chosen.settings.port)
-    if not answers(base):
-        _fail_with_the_journal(f"nobody answers at {base}")
+    if why := no_good_answer(base):
+        _fail_with_the_journal(why)
     click.echo(f"The gateway runs at {base}/v1, and will after each boot. Its settings: {SETTINGS}")
     click.echo("Next:")
     for command, what in (

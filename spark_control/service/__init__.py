@@ -1,6 +1,6 @@
 """The gateway as a systemd service: its units, its user, its rights, and how they come and go."""
 
-from spark_control.service.answering import answers, last_words
+from spark_control.service.answering import last_words, no_good_answer
 from spark_control.service.chosen import Chosen, choose
 from spark_control.service.installing import to_install, to_remove, to_start
 from spark_control.service.program import this_program, with_sudo
@@ -14,10 +14,10 @@ __all__ = [
     "Program",
     "Step",
     "StepFailed",
-    "answers",
     "choose",
     "do",
     "last_words",
+    "no_good_answer",
     "rights_to_give",
     "this_program",
     "to_install",

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import time
+from contextlib import suppress
 
 import httpx
 
 from spark_control.service.names import SERVICE, SOCKET
 
 _WITHIN = 30.0
+_PAUSE = 0.2
 _LINES = 12
 
 
-def answers(base: str) -> bool:
-    """Whether it does before long."""
-    deadline = time.monotonic() + _WITHIN
+def no_good_answer(base: str, within: float = _WITHIN) -> str | None:
+    """None as soon as it says that it is well, or why not, if that takes too long."""
+    why = f"nobody answers at {base}"
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{base}/healthz", timeout=_WITHIN, trust_env=False).status_code == httpx.codes.OK:
-                return True
-        except httpx.TransportError:
-            time.sleep(0.2)
-    return False
+        with suppress(httpx.TransportError):
+            status = httpx.get(f"{base}/healthz", timeout=within, trust_env=False).status_code
+            if status == httpx.codes.OK:
+                return None
+            why = f"{base}/healthz answers {status}"
+        time.sleep(_PAUSE)
+    return why
 
 
 def last_words() -> list[str]:

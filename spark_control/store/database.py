@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from spark_control.store.errors import Damaged, StoreError, Unwritable
 from spark_control.store.records import Stamp
-from spark_control.store.schema import Newer, Unsound, adapt, bring_up, version_of
+from spark_control.store.schema import Newer, Unsound, adapt, bring_up, look, version_of
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
@@ -37,6 +37,10 @@ _CARRIED = {
     "drained": "service",
     "samples": "series, minute, total, times",
 }
+
+
+STATE = ("strikes", "quarantine", "maintenance", "drained")
+"""What holds for the engines until somebody says otherwise."""
 
 
 class Database:
@@ -75,15 +79,40 @@ class Database:
             raise
         return database
 
+    @classmethod
+    def reading(cls, path: Path, how: str, first: str) -> Self:
+        """The one in that file, sound and of the present version, to be read alone. Raises StoreError.
+
+        `how` is the query of SQLite's URI, and `first` a statement before all others.
+        """
+        uri = f"{path.absolute().as_uri()}?{how}"
+        try:
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as exc:
+            raise _failing(str(path), exc) from None
+        database = cls(connection, str(path))
+        with database._opening():
+            connection.execute(first)
+            adapt(connection)
+            look(connection)
+        return database
+
     def _prepare(self, gap: Stamp | None) -> None:
         """Have it sound, durable and of the present version."""
         connection = self._connection
-        try:
+        with self._opening():
             adapt(connection)
             version = version_of(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             bring_up(connection, version, gap)
+        self._settle(connection)
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """What goes wrong with a file that nobody has looked at yet, as a StoreError."""
+        try:
+            yield
         except Unsound as exc:
             raise _damaged(self._name, str(exc)) from None
         except Newer:
@@ -95,18 +124,16 @@ class Database:
             if isinstance(exc, sqlite3.Error) and _code(exc) in _NO_DAMAGE:
                 raise _failing(self._name, exc) from None
             raise _damaged(self._name, str(exc)) from None
-        self._settle(connection)
 
     def read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         with self._using() as connection:
             return connection.execute(query, _storable(values)).fetchall()
 
     @contextmanager
-    def writing(self, *, lasting: bool = False) -> Iterator[Transaction]:
+    def writing(self, *, durable: bool = False) -> Iterator[Transaction]:
         """All that is written in the block, or nothing of it; on disk once the block has ended.
 
-        What is `lasting` is then in the database itself, which checks what it holds, and no longer in the log beside
-        it, which forgets what was damaged.
+        What is `durable` is settled, too.
         """
         with self._using() as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -117,8 +144,15 @@ class Database:
                 if connection.in_transaction:
                     with suppress(sqlite3.Error):  # the first error is the one to tell
                         connection.execute("ROLLBACK")
-            if lasting:
+            if durable:
                 self._settle(connection)
+
+    def settle(self) -> None:
+        """Have all be in the database itself, which checks what it holds, and no longer in the log beside it, which
+        forgets what was damaged.
+        """
+        with self._using() as connection:
+            self._settle(connection)
 
     def close(self) -> None:
         with self._turn:
@@ -133,10 +167,15 @@ class Database:
         # A gateway that was built and never run has nobody to close it, and Python 3.13 would complain.
         self._connection.close()
 
-    def take_over(self, other: Database) -> None:
-        """Note what another has noted, but for restarts."""
+    def take_over(
+        self, other: Database, tables: Iterable[str] = tuple(_CARRIED), instead_of: Collection[str] = ()
+    ) -> None:
+        """Note what another has noted, but for restarts; in the place of what is here, for the tables `instead_of`."""
         with self.writing() as transaction:
-            for table, columns in _CARRIED.items():
+            for table in tables:
+                columns = _CARRIED[table]
+                if table in instead_of:
+                    transaction.execute(f"DELETE FROM {table}", ())  # noqa: S608
                 for row in other.read(f"SELECT {columns} FROM {table}"):  # noqa: S608 (names of our own)
                     places = ", ".join("?" * len(row))
                     transaction.execute(f"REPLACE INTO {table} ({columns}) VALUES ({places})", row)  # noqa: S608

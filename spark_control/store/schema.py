@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
 from contextlib import closing
 from functools import cache
 
@@ -63,6 +64,9 @@ _NO_VERSION = 1000
 _MOST = 2.5e11
 """Seconds: times after the year 9892 have no date, and there are no such durations. Nor are there so many rows."""
 
+_MOST_OF = {("samples", "total"): sys.float_info.max}
+"""What is no time may be larger: the bytes in use, summed over a minute."""
+
 _KINDS = {"INTEGER": "integer", "REAL": "real", "TEXT": "text"}
 
 
@@ -116,6 +120,13 @@ def bring_up(connection: sqlite3.Connection, version: int, gap: Stamp | None) ->
     _look_at_rows(connection)
 
 
+def look(connection: sqlite3.Connection) -> None:
+    """Whether one that cannot be written is sound, and of the present version. Raises Unsound, and Newer."""
+    if version_of(connection) != len(_VERSIONS):
+        raise Unsound("it is of an older version")
+    _look_at_rows(connection)
+
+
 def add_gap(connection: sqlite3.Connection, at: Stamp) -> None:
     sealed = (at.boot, float(at.since_boot), float(at.wall))
     connection.execute(
@@ -140,7 +151,10 @@ def _conditions() -> tuple[tuple[str, str], ...]:
         for kind, table, *_ in sorted(_tables(connection)):
             if kind == "table":
                 columns = connection.execute(f"PRAGMA table_info({table})")
-                wrong = [_wrong(name, of, bool(must or key)) for _, name, of, must, _, key in columns]
+                wrong = [
+                    _wrong(name, of, _MOST_OF.get((table, name), _MOST), bool(must or key))
+                    for _, name, of, must, _, key in columns
+                ]
                 found.append((table, " OR ".join([*wrong, *_BROKEN_SEALS.get(table, ())])))
     return tuple(found)
 
@@ -151,10 +165,10 @@ _BROKEN_SEALS = {
 }
 
 
-def _wrong(column: str, of: str, must: bool) -> str:  # noqa: FBT001 (as SQLite has it)
+def _wrong(column: str, of: str, most: float, must: bool) -> str:  # noqa: FBT001 (as SQLite has it)
     strange = f"typeof({column}) <> '{_KINDS[of]}'"
     if of == "REAL":
-        strange += f" OR abs({column}) > {_MOST}"
+        strange += f" OR abs({column}) > {most!r}"
     return f"({strange})" if must else f"({column} IS NOT NULL AND ({strange}))"
 
 

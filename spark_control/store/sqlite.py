@@ -13,7 +13,7 @@ from typing import Any
 
 from spark_control.store import stamps
 from spark_control.store.database import Database
-from spark_control.store.lasting import Lasting
+from spark_control.store.folder_database import FolderDatabase
 from spark_control.store.records import Entry, Incident, Restart, Sample, Stamp
 
 _KEPT = 1000
@@ -52,13 +52,13 @@ _INCIDENTS = """
 class Store:
     """What is remembered of every service. Its methods may be called from any thread; each can raise StoreError."""
 
-    def __init__(self, database: Database | Lasting) -> None:
+    def __init__(self, database: Database | FolderDatabase) -> None:
         self._database = database
 
     @classmethod
     def open(cls, folder: Path | None, now: Callable[[], Stamp] = stamps.now) -> Store:
         """What `folder` remembers, which then belongs to this process. Without a folder, all ends with it."""
-        return cls(Lasting(folder, now) if folder else Database.in_memory())
+        return cls(FolderDatabase(folder, now) if folder else Database.in_memory())
 
     def close(self) -> None:
         self._database.close()
@@ -67,7 +67,7 @@ class Store:
 
     def restart_began(self, service: str, at: Stamp, reason: str, who: str) -> int:
         """Remember a restart that is about to be carried out. It is on disk once this returns; the value names it."""
-        with self._database.writing(lasting=True) as transaction:
+        with self._database.writing(durable=True) as transaction:
             sealed = (service, at.boot, float(at.since_boot), float(at.wall))
             number = transaction.execute(_RESTART, (*sealed, reason, who, *sealed))
             # Old by the clock on the wall is not enough: set a year ahead, it would wipe out the budget.
@@ -169,6 +169,7 @@ class Store:
             self._write("INSERT OR IGNORE INTO maintenance (service) VALUES (?)", (service,))
         else:
             self._write("DELETE FROM maintenance WHERE service = ?", (service,))
+        self._database.settle()
 
     # Services that get no new requests.
 
@@ -180,6 +181,7 @@ class Store:
             self._write("INSERT OR IGNORE INTO drained (service) VALUES (?)", (service,))
         else:
             self._write("DELETE FROM drained WHERE service = ?", (service,))
+        self._database.settle()
 
     # Figures over the last day.
 

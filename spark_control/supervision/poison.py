@@ -17,6 +17,8 @@ from spark_control.supervision.lane import Flight, Lane
 
 _STRIKES = 2
 _DAY = 24 * 3600.0
+_UNWRITTEN = 1000
+"""What is kept for a store that takes nothing, before the oldest is forgotten."""
 
 
 class Poison:
@@ -29,7 +31,7 @@ class Poison:
         self._accused: Flight | None = None
         self._accusation: tuple[str, int] | None = None
         self._strikes: dict[str, int] = {}
-        self._unwritten: deque[Callable[[], None]] = deque()
+        self._unwritten: deque[Callable[[], None]] = deque(maxlen=_UNWRITTEN)
 
     def trouble_began(self, flight: Flight) -> None:
         self._accused = flight if self._lane.was_alone(flight) else None
@@ -67,10 +69,13 @@ class Poison:
         self._unwritten.append(partial(self._store.absolve, self._lane.name, fingerprint))
 
     async def save(self) -> None:
-        """Let the store have what it does not have yet."""
-        while self._unwritten:
-            with suppress(StoreError):  # an engine that is not spared an input is still cured of it
-                await asyncio.to_thread(self._unwritten.popleft())
+        """Let the store have what it does not have yet. What it does not take, it is offered again."""
+        with suppress(StoreError):
+            while self._unwritten:
+                write = self._unwritten[0]
+                await asyncio.to_thread(write)
+                if self._unwritten[0] is write:  # else it was the oldest, and has been forgotten meanwhile
+                    self._unwritten.popleft()
 
     async def refresh(self) -> None:
         """Let requests see which inputs the engine is spared now: a day passes. Raises StoreError."""

@@ -27,6 +27,7 @@ Damage = Callable[[Path], object]
 
 
 def fill(store: Store, restarts: int = 3) -> None:
+    store.set_maintenance("magpie", True)
     for second in range(restarts):
         store.restart_began("parakeet", at(900 + second), "sticky", "watcher")
     timeline = tuple(Entry(float(each), "canary failed", "x" * 100) for each in range(20))
@@ -35,7 +36,6 @@ def fill(store: Store, restarts: int = 3) -> None:
             Incident(str(number), "parakeet", 1.0, None, "sticky", "", 0, 0, 0, 0, 0, timeline=timeline)
         )
     store.save_samples([Sample("held", each, 1.0, 1) for each in range(100)], 0, 1000)
-    store.set_maintenance("magpie", True)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_one_that_cannot_be_set_aside_now_is_tried_again(
         with pytest.raises(StoreError, match="is damaged"):
             store.restarts("parakeet")
         with monkeypatch.context() as patched:
-            patched.setattr("spark_control.store.lasting.set_aside", refused)
+            patched.setattr("spark_control.store.folder_database.set_aside", refused)
             for _ in range(2):
                 with pytest.raises(StoreError, match="may not be renamed"):
                     store.restarts("parakeet")

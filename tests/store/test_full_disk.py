@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from spark_control.store import Store, StoreError
@@ -77,3 +79,51 @@ def test_a_disk_that_fills_up_takes_no_restart_and_keeps_what_it_had(disk: TinyD
     with opened(disk.path) as store:
         assert [each.since_boot for each in store.spent("parakeet")][-1] == 2000
         assert store.gap() is None
+
+
+@pytest.mark.parametrize("sick", [_full, _read_only])
+@pytest.mark.parametrize("killed", [True, False])
+@on_a_disk_of_its_own
+def test_what_holds_for_the_engines_holds_on_a_disk_that_takes_nothing(
+    disk: TinyDisk, sick, killed: bool
+) -> None:
+    folder, copy = disk.path / "state", disk.path / "copy"
+    with opened(folder) as store:
+        store.strike("parakeet", "a", 1)
+        store.quarantine("parakeet", "b", 5000)
+        store.set_maintenance("magpie", True)
+        store.set_drained("magpie", True)
+        shutil.copytree(folder, copy)
+    if killed:
+        shutil.rmtree(folder)
+        copy.rename(folder)
+        for beside in folder.glob("*-shm"):
+            beside.unlink()
+    else:
+        shutil.rmtree(copy)
+    sick(disk)
+
+    with opened(folder) as store:
+        assert _all_of(store) == ({"a": 1}, {"b"}, {"magpie"}, {"magpie"})
+        store.set_maintenance("magpie", False)
+        store.set_drained("parakeet", True)
+        store.absolve("parakeet", "a")
+        store.strike("parakeet", "c", 2)
+        changed: tuple[object, ...] = ({"c": 1}, {"b"}, set(), {"magpie", "parakeet"})
+        assert _all_of(store) == changed
+        _well_again(disk)
+        restart(store, 2901)
+        assert _all_of(store) == changed
+
+    with opened(folder) as store:
+        assert _all_of(store) == changed
+
+
+def _all_of(store: Store) -> tuple[dict[str, int], set[str], set[str], set[str]]:
+    """What holds for the engines."""
+    return (
+        store.strikes("parakeet", 0),
+        store.quarantined("parakeet", 0),
+        store.maintenance(),
+        store.drained(),
+    )

@@ -130,17 +130,34 @@ def test_a_day_later_it_is_tried_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strikes", [1, 2])
-def test_a_store_that_takes_nothing_spares_the_engine_all_the_same(strikes: int) -> None:
-    class Refusing(Stalled):
-        def __getattr__(self, name: str) -> Callable[..., None]:
-            def write(*values: object) -> None:
-                raise Unwritable(name)
+def test_a_store_that_takes_nothing_spares_the_engine_all_the_same_and_is_asked_again(
+    tmp_path: Path, strikes: int
+) -> None:
+    class Refusing:
+        def __init__(self, store: Store) -> None:
+            self.store = store
+            self.refuses = True
 
-            return write
+        def __getattr__(self, name: str) -> Callable[..., object]:
+            does: Callable[..., object] = getattr(self.store, name)
+
+            def unless_refused(*values: object) -> object:
+                if self.refuses and name in ("strike", "quarantine", "absolve"):
+                    raise Unwritable(name)
+                return does(*values)
+
+            return unless_refused
 
     async def story(at: Scene) -> None:
         assert await at.wedge("a", strikes) == (strikes == 2)
-        await at.poison.save()
-        assert at.lane.struck == {"a"}
+        for _ in range(2):
+            await at.poison.refresh()
+            assert (at.lane.struck, "a" in at.lane.quarantined) == ({"a"}, strikes == 2)
+        disk.refuses = False
+        await at.poison.refresh()
+        assert store.strikes(FIRST, 0) == {"a": strikes}
+        assert ("a" in store.quarantined(FIRST, 0)) == (strikes == 2)
 
-    scene(cast("Store", Refusing()), story)
+    with opened(tmp_path) as store:
+        disk = Refusing(store)
+        scene(cast("Store", disk), story)

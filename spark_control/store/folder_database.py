@@ -7,8 +7,8 @@
     a damaged one, or one of         sets it aside, and begins anew              not known: spent
     another program
     nothing, where one has been      begins anew                                 not known: spent
-    a disk that takes nothing        remembers in memory, until the disk does    not known: spent, and nothing
-                                                                                 is restarted until it does
+    a disk that takes nothing        remembers in memory, until the disk does,   not known: spent, and nothing
+                                     beginning with what it can still read       is restarted until it does
     what this user may not have      does not start
     another gateway                  does not start
 
@@ -20,21 +20,24 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from spark_control.store.database import Database, Transaction
+from spark_control.store.database import STATE, Database, Transaction
 from spark_control.store.errors import Damaged, StoreError, Unwritable
 from spark_control.store.folder import FILE, LOCK, make_private, own, set_aside
 from spark_control.store.records import Stamp
 
 log = structlog.get_logger()
 
+_WAYS_TO_READ = (("mode=rw", "PRAGMA locking_mode = EXCLUSIVE"), ("mode=ro&immutable=1", ""))
+"""A file on a full disk, without an index beside it; one on a disk that is read-only, without its log."""
 
-class Lasting:
+
+class FolderDatabase:
     """What a Store needs of a database, for a folder. Threads use it one at a time."""
 
     def __init__(self, folder: Path, now: Callable[[], Stamp]) -> None:
@@ -43,6 +46,8 @@ class Lasting:
         self._now = now
         self._turn = threading.Lock()
         self._in_memory = self._spoilt = False
+        self._read_before = False
+        """Whether what is in memory began with what is on the disk, so that it knows all of it."""
         self._database = self._opened()
 
     def read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
@@ -50,15 +55,20 @@ class Lasting:
             return database.read(query, values)
 
     @contextmanager
-    def writing(self, *, lasting: bool = False) -> Iterator[Transaction]:
-        """As a Database has it. What is `lasting` is on the disk, or it is not written at all."""
+    def writing(self, *, durable: bool = False) -> Iterator[Transaction]:
+        """As a Database has it. What is `durable` is on the disk, or it is not written at all."""
         with self._at_hand() as database:
             if self._in_memory:
                 database = self._back_on_disk()
-            if self._in_memory and lasting:
+            if self._in_memory and durable:
                 raise Unwritable(f"Nothing can be kept in {self._folder}; `spark-control check` tells why.")
-            with database.writing(lasting=lasting) as transaction:
+            with database.writing(durable=durable) as transaction:
                 yield transaction
+
+    def settle(self) -> None:
+        """As a Database has it."""
+        with self._at_hand() as database:
+            database.settle()
 
     def close(self) -> None:
         with self._turn:
@@ -87,7 +97,9 @@ class Lasting:
                 "state not kept", reason=str(exc), so="nothing is remembered, and no engine restarted"
             )
             self._in_memory = True
-            return Database.in_memory(self._now())
+            memory = Database.in_memory(self._now())
+            self._read_before = _read_into(memory, self._folder / FILE)
+            return memory
 
     def _back_on_disk(self) -> Database:
         """The database on the disk, with what has been noted since; the one in memory as long as that cannot be."""
@@ -96,7 +108,7 @@ class Lasting:
         except StoreError:
             return self._database
         try:
-            disk.take_over(self._database)
+            disk.take_over(self._database, instead_of=STATE if self._read_before else ())
         except StoreError:
             disk.close()
             return self._database
@@ -104,6 +116,15 @@ class Lasting:
         self._database.close()
         self._database, self._in_memory = disk, False
         return disk
+
+
+def _read_into(memory: Database, path: Path) -> bool:
+    """Have what holds for the engines there, if it can still be read. Whether it could."""
+    for way in _WAYS_TO_READ:
+        with suppress(StoreError), closing(Database.reading(path, *way)) as disk:
+            memory.take_over(disk, STATE)
+            return True
+    return False
 
 
 def _on_disk(folder: Path, now: Callable[[], Stamp]) -> Database:
