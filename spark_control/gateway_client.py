@@ -59,12 +59,13 @@ class Connection:
             self._fail(reason(answer))
         return answer
 
-    def _answered(self, method: str, path: str, **what: Any) -> httpx.Response:
-        """The answer, be it a refusal."""
+    def _answered(self, method: str, path: str, *, if_refused: str = "", **what: Any) -> httpx.Response:
+        """The answer, be it an error. `if_refused` is what to add where nobody listens."""
         try:
             return self._client.request(method, path, **what)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            self._fail(why_no_answer(exc, self.base))
+            hint = if_refused if isinstance(exc, httpx.ConnectError) else ""
+            self._fail(why_no_answer(exc, self.base) + hint)
 
     @contextmanager
     def _answering(self, method: str, path: str, **what: Any) -> Iterator[httpx.Response]:
@@ -225,14 +226,10 @@ class AdminClient(GatewayClient):
 
     def reload(self) -> Json:
         """The settings that have changed: `applied`, and those for which it `needs_restart`."""
-        try:
-            answer = self._client.post("/api/reload")
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            moved = ". If its settings have another host or port now, `sudo spark-control install-service` moves it"
-            self._fail(why_no_answer(exc, self.base) + (moved if isinstance(exc, httpx.ConnectError) else ""))
-        if answer.is_error:
-            self._fail(reason(answer))
-        return self._object(answer)
+        moved = (
+            ". If its settings have another host or port now, `sudo spark-control install-service` moves it"
+        )
+        return self._json("POST", "/api/reload", if_refused=moved)
 
     def incidents(self) -> list[Json]:
         """The newest first."""

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from spark_control.ownership import create_for_owner, create_new_for_owner
+from spark_control.ownership import create_for_owner, open_no_link, replace_for_owner
 from spark_control.rates import rate_of
 
 log = structlog.get_logger()
@@ -101,7 +101,7 @@ class KeyFile:
     def read(self) -> tuple[Key, ...]:
         """All keys; none if there is no file. Raises KeyFileError."""
         try:
-            with open(self.path, "rb", opener=_at_once) as file:
+            with open(self.path, "rb", opener=open_no_link) as file:
                 self._examine(os.fstat(file.fileno()).st_mode)
                 text = file.read(_FILE_BYTES + 1)
         except FileNotFoundError:
@@ -161,48 +161,14 @@ class KeyFile:
         folder = self.path.parent
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(self._lock, "a", opener=_opened) as lock:
+            with open(self._lock, "a", opener=create_for_owner) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 keys = list(self.read())
                 yield keys
-                self._write(_File(keys=keys))
+                content = json.dumps(_File(keys=keys).model_dump(), indent=1)
+                replace_for_owner(self.path, content.encode())
         except OSError as exc:
             raise KeyFileError(f"{self.path} cannot be written: {exc.strerror}. {self._cure(exc)}") from None
-
-    def _write(self, content: _File) -> None:
-        fresh = self.path.with_name(f".{FILE}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        try:
-            with open(fresh, "w", opener=_made) as file:
-                json.dump(content.model_dump(), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self.path)
-        finally:
-            fresh.unlink(missing_ok=True)
-        _settle(self.path.parent)
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Open what is there, and not what a link leads to; a pipe does not wait until somebody writes into it."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _opened(path: str, flags: int) -> int:
-    return create_for_owner(Path(path), flags)
-
-
-def _made(path: str, flags: int) -> int:
-    return create_new_for_owner(Path(path), flags)
-
-
-def _settle(folder: Path) -> None:
-    """Have what was renamed in it be so after a power cut too: a key that was revoked must not come back."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Keys:

@@ -164,15 +164,23 @@ def reload(admin: AdminClient, *, as_json: bool) -> None:
 
     Exit status 1 if they do not hold, and then the old ones stay.
     """
+    from spark_control.settings_changes import is_installed
+
     reloaded = admin.reload()
     if as_json:
         print_json(reloaded)
         return
     if names := ", ".join(reloaded["applied"]):
         click.echo(f"In force: {names}.")
-    if names := ", ".join(reloaded["needs_restart"]):
-        restart = "`systemctl restart spark-control`, which loses nothing"
+    installed = [name for name in reloaded["needs_restart"] if is_installed(name)]
+    if names := ", ".join(name for name in reloaded["needs_restart"] if name not in installed):
+        restart = "`sudo systemctl restart spark-control`, which loses nothing"
         click.echo(f"In force once the gateway is restarted ({restart}): {names}.")
+    if names := ", ".join(installed):
+        again = (
+            "a service has to be installed again (`sudo spark-control install-service`), which restarts it"
+        )
+        click.echo(f"For these {again}: {names}.")
     if not (reloaded["applied"] or reloaded["needs_restart"]):
         click.echo("The settings are as they were.")
 

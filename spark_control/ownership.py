@@ -10,22 +10,42 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def create_for_owner(path: Path, flags: int = os.O_RDWR) -> int:
-    """A descriptor of the file, which is made for its owner alone if there is none. Raises OSError."""
-    with suppress(FileExistsError):
-        return create_new_for_owner(path, flags)
+def open_no_link(path: str | Path, flags: int) -> int:
+    """Open what is there, and not what a link leads to; a pipe does not wait until somebody writes into it."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def create_new_for_owner(path: Path, flags: int = os.O_RDWR) -> int:
+def create_for_owner(path: str | Path, flags: int = os.O_RDWR) -> int:
+    """A descriptor of the file, which is made for its owner alone if there is none. Raises OSError."""
+    with suppress(FileExistsError):
+        return create_new_for_owner(path, flags)
+    return open_no_link(path, flags)
+
+
+def create_new_for_owner(path: str | Path, flags: int = os.O_RDWR) -> int:
     """The same for one that must not be there yet. What is there already may be anybody's, and keeps its owner."""
     made = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        _give(made, path.parent)
+        _give(made, Path(path).parent)
     except BaseException:
         os.close(made)
         raise
     return made
+
+
+def replace_for_owner(path: Path, content: bytes) -> None:
+    """Have the file hold that, as a whole or not at all, and after a power cut too. Raises OSError."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    try:
+        with open(fresh, "xb", opener=create_new_for_owner) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    _settle(path.parent)
 
 
 def make_folder_for_owner(path: Path) -> None:
@@ -44,3 +64,12 @@ def _give(made: int, folder: Path) -> None:
     if os.geteuid() == 0:
         owner = folder.stat()
         os.fchown(made, owner.st_uid, owner.st_gid)
+
+
+def _settle(folder: Path) -> None:
+    """Have what was renamed in it be so after a power cut too: a key that was revoked must not come back."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from spark_control.keys import Key, Keys
-from spark_control.ownership import create_new_for_owner
+from spark_control.ownership import open_no_link, replace_for_owner
 
 log = structlog.get_logger()
 
@@ -105,7 +105,7 @@ def _secret(file: Path | None) -> bytes:
 def _read(file: Path) -> bytes | None:
     """The secret; None if there is none that is good. Raises OSError."""
     try:
-        with open(file, "rb", opener=_at_once) as opened:
+        with open(file, "rb", opener=open_no_link) as opened:
             found = os.fstat(opened.fileno())
             closed = stat.S_ISREG(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
             secret = opened.read(_SECRET_BYTES + 1) if closed and found.st_uid == os.geteuid() else b""
@@ -120,20 +120,5 @@ def _read(file: Path) -> bytes | None:
 def _written(file: Path, secret: bytes) -> bytes:
     """The same, once it is on disk. Raises OSError."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    with open(fresh, "xb", opener=_made) as opened:
-        opened.write(secret)
-        opened.flush()
-        os.fsync(opened.fileno())
-    fresh.replace(file)
+    replace_for_owner(file, secret)
     return secret
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Open what is there, and not what a link leads to; a pipe does not wait until somebody writes into it."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _made(path: str, flags: int) -> int:
-    return create_new_for_owner(Path(path), flags)

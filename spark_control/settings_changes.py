@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from spark_control.settings import DeepHealthSettings, Settings
 
 _LIVE = frozenset({"access", "log", "models", "speech", "traffic", "uploads", "voices"})
+_IN_THE_UNITS = frozenset({"host", "port", "drain"})
 _CARE = "deep_health"
 _LIVE_CARE = frozenset({"patience", "patience_for", "patience_max"})
 
@@ -21,6 +22,13 @@ def is_live(name: str) -> bool:
     """Whether the setting of that dotted name can change while the gateway runs."""
     parts = name.split(".")
     return parts[0] in _LIVE or (_CARE in parts[:-1] and parts[-1] in _LIVE_CARE)
+
+
+def is_installed(name: str) -> bool:
+    """Whether the setting of that dotted name is written into a service's units, or its rights: a unit to restart."""
+    first, *rest = name.split(".")
+    engine = first == "upstreams" and (len(rest) == 1 or rest[1:2] == ["restart"])
+    return first in _IN_THE_UNITS or engine
 
 
 def changes(old: Settings, new: Settings) -> list[str]:

@@ -245,7 +245,7 @@ def test_what_could_not_be_read_is_tried_again_and_told_once(file, monkeypatch):
         def too_many(path: str, flags: int) -> int:
             raise OSError(errno.EMFILE, "Too many open files")
 
-        trouble.setattr("spark_control.keys._at_once", too_many)
+        trouble.setattr("spark_control.keys.open_no_link", too_many)
         for _ in range(5):
             clock.now += 1.0
             assert keys.required

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from spark_control.settings import Settings
-from spark_control.settings_changes import changes, grafted, is_live
+from spark_control.settings_changes import changes, grafted, is_installed, is_live
 from spark_control.settings_file import section_of
 
 BASE: dict[str, Any] = {
@@ -212,3 +212,22 @@ def test_an_engine_for_which_nothing_is_said_any_more_waits_as_all_do():
 
     assert changes(old, OLD) == ["upstreams.ear.deep_health.patience"]
     assert running.care_of("ear").patience == OLD.care_of("ear").patience
+
+
+@pytest.mark.parametrize(
+    ("name", "so"),
+    [
+        ("host", True),
+        ("port", True),
+        ("drain", True),
+        ("upstreams.ear", True),
+        ("upstreams.ear.restart", True),
+        ("upstreams.ear.restart.systemd", True),
+        ("upstreams.ear.url", False),
+        ("upstreams", False),
+        ("state", False),
+        ("machines.spark-2.command", False),
+    ],
+)
+def test_what_a_service_has_in_its_units_or_its_rights_wants_it_installed_again(name, so):
+    assert is_installed(name) == so
