@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_control.store import Store, StoreError
-from spark_control.store.records import Entry, Incident, Restart, Sample, Stamp
+from spark_control.store.records import Entry, Incident, Restart, Stamp
 
 DAY = 86_400.0
 INCIDENT = Incident(
@@ -180,17 +180,6 @@ def test_a_reason_in_halves_of_characters_is_remembered_as_well_as_it_can_be(
 
 
 # Inputs that wedge an engine, and services that are left alone.
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_whatever_is_measured_is_no_damage(tmp_path_factory: pytest.TempPathFactory, total: float) -> None:
-    folder = tmp_path_factory.mktemp("state")
-    sample = Sample("here/memory_used", 100, total, 6)
-    with closing(Store.open(folder)) as store:
-        store.save_samples([sample], 0, 1000)
-    with closing(Store.open(folder)) as store:
-        assert store.samples(0) == [sample]
-        assert store.gap() is None
 
 
 def test_strikes_are_counted_for_each_input_since_a_time(store: Store) -> None:
