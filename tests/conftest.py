@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -35,6 +36,29 @@ def need(program: str, package: str) -> str:
             pytest.fail(sentence)
         pytest.skip(sentence)
     return path
+
+
+def need_root(what: str) -> None:
+    """Of what only root may do. Others skip the test, and fail where it must not be skipped."""
+    if os.geteuid() != 0:
+        sentence = f"only root may {what}"
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Root is nobody for a moment, where files are opened: in this thread, and not in those of the servers."""
+    if os.geteuid() != 0:
+        yield
+        return
+    become = ctypes.CDLL(None).setfsuid
+    become(65534)
+    try:
+        yield
+    finally:
+        become(0)
 
 
 @pytest.fixture(scope="session")

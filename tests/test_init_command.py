@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from spark_control.init_command import init
 from spark_control.settings_file import load_settings
 from tests.live import unused_port
-from tests.processes import COMMAND, spark_control
+from tests.processes import COMMAND, serve, spark_control
+from tests.test_access import SPEECH
 from tests.test_discover import port_of, served
 from tests.upstreams.known_answers import KNOWN
 
@@ -42,13 +43,17 @@ def typed(folder, *arguments, answers):
         [*COMMAND, "init", *arguments], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)
-    os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
-    seen = b""
-    with suppress(OSError):  # a terminal's end, once nobody has it open
-        while chunk := os.read(ours, 65536):
-            seen += chunk
-    os.close(ours)
-    return asked.wait(60), seen.decode()
+    try:
+        os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+        seen = b""
+        with suppress(OSError):  # a terminal's end, once nobody has it open
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+        return asked.wait(60), seen.decode()
+    finally:  # also when it asks for more, and waits for ever
+        asked.kill()
+        asked.wait()
+        os.close(ours)
 
 
 def settings(name="spark-control.toml"):
@@ -70,11 +75,14 @@ def test_engines_that_are_found_stand_in_the_file(upstreams, tmp_path):
     assert (tmp_path / "spark-control.toml").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_gateway_starts_with_what_init_has_written(upstreams, tmp_path):
+def test_a_gateway_starts_with_what_init_has_written_and_check_finds_no_fault_there(upstreams, tmp_path):
     spark_control("init", upstreams["magpie"]["url"], folder=tmp_path)
     elsewhere = {"SPARK_CONTROL_PORT": "0", "SPARK_CONTROL_STATE": str(tmp_path / "state")}
 
     assert spark_control("check", folder=tmp_path, **elsewhere).returncode == 0
+    with serve(tmp_path) as gateway, gateway.client() as client:
+        gateway.wait_until_ready()
+        assert client.post("/v1/audio/speech", json=SPEECH).status_code == 200
 
 
 def test_the_unit_that_runs_an_engine_is_how_it_is_restarted(upstreams, monkeypatch):

@@ -15,14 +15,14 @@ from spark_control.sessions import Sessions
 from spark_control.speech_cache.files import SpeechFiles
 from spark_control.store import Store
 from spark_control.store.records import Stamp
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+from tests.conftest import need_root
 
 SERVICE = 65533
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    need_root("make files for others")
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     os.chown(state, SERVICE, SERVICE)

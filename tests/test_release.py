@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -37,7 +38,10 @@ def sources():
     asked = [need("git", "git"), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(asked, cwd=ROOT, check=False, capture_output=True, text=True)
     if listed.returncode:
-        pytest.skip("only a repository knows what belongs to it")
+        sentence = f"only a repository knows what belongs to it: {listed.stderr}"
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
     return [name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
 
 

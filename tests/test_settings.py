@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from spark_control.settings import Kind, Settings, UpstreamSettings
 from spark_control.settings_file import InvalidSettings, UnusableFile, file_of, load_settings
 from spark_control.upstreams import DIALECTS
+from tests.conftest import need_root, without_rights
 
 
 @pytest.fixture(autouse=True)
@@ -240,16 +241,13 @@ def test_a_file_that_is_not_there_a_folder_or_unreadable_comes_with_the_cure(tmp
     assert "No such file" in unusable(Path("dangling"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="to become somebody else for a moment")
 def test_a_file_of_somebody_else_comes_with_the_cure():
+    need_root("be somebody else for a moment")
     with tempfile.NamedTemporaryFile("w", dir="/tmp") as file:
         file.write("port = 1")
         file.flush()
-        os.seteuid(65534)
-        try:
+        with without_rights():
             assert "cannot be read: Permission denied. Use sudo, or " in unusable(Path(file.name))
-        finally:
-            os.seteuid(0)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b" \t\n"])
@@ -300,8 +298,8 @@ def test_a_file_without_secrets_may_be_read_by_everybody_and_written_by_nobody_e
     assert "chmod o-rwx settings.toml" in unusable(written(b"port = 1", 0o666))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
 def test_root_does_not_go_by_what_another_user_has_left_in_a_folder(tmp_path, monkeypatch):
+    need_root("make files for others")
     monkeypatch.chdir(tmp_path)
     Path("spark-control.toml").write_text("port = 1")
     os.chown("spark-control.toml", 65534, 65534)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import need_root
 
 _NEW_MOUNTS = 0x00020000
 """CLONE_NEWNS, of unshare(2)."""
@@ -54,8 +55,7 @@ class TinyDisk:
 @pytest.fixture
 def disk(tmp_path: Path) -> TinyDisk:
     """One for tests that are `on_a_disk_of_its_own`."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a disk")
+    need_root("mount a disk")
     folder = tmp_path / "disk"
     folder.mkdir()
     return TinyDisk(folder)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from spark_control.store import Store, StoreError
 from spark_control.store.records import Entry, Incident, Restart, Stamp
+from tests.conftest import without_rights
 
 DAY = 86_400.0
 INCIDENT = Incident(
@@ -421,19 +422,6 @@ def test_a_file_of_the_future_is_left_alone(tmp_path: Path) -> None:
         Store.open(tmp_path)
 
 
-@contextmanager
-def _as_a_user_without_rights() -> Iterator[None]:
-    """Root may write anywhere, so it is somebody else for a moment."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.fixture
 def readable() -> Iterator[Path]:
     """A folder that everybody may read and nobody may write."""
@@ -447,7 +435,7 @@ def readable() -> Iterator[Path]:
 @pytest.mark.parametrize("name", [".", "state", "a/b"])
 def test_a_folder_that_may_not_be_written_says_what_to_do_about_it(readable: Path, name: str) -> None:
     expected = r"cannot be kept in .*: Permission denied\. Let this user write there, or name another folder"
-    with _as_a_user_without_rights(), pytest.raises(StoreError, match=expected):
+    with without_rights(), pytest.raises(StoreError, match=expected):
         Store.open(readable / name)
 
 

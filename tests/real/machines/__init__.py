@@ -5,10 +5,7 @@ An engine on one of them is a `Place`. None of it outlives the tests, not even w
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
-
-import pytest
 
 
 class Place(Protocol):
@@ -23,12 +20,3 @@ class Place(Protocol):
 
     def starts(self) -> int:
         """How often it has been started."""
-
-
-def need_root() -> None:
-    """Namespaces and cgroups are for root. Others skip the test, and fail where it must not be skipped."""
-    if os.geteuid() != 0:
-        sentence = "this starts a machine of its own, which only root may do"
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)

@@ -19,10 +19,9 @@ from typing import Any
 
 import httpx
 
-from tests.conftest import need
+from tests.conftest import need, need_root
 from tests.fakes.supervised import port_of_its_own
 from tests.live import eventually
-from tests.real.machines import need_root
 from tests.real.machines.cgroups import group_of_its_own
 from tests.real.machines.engine import BEGAN, ROOT, engine, needed
 
@@ -96,7 +95,7 @@ def shown(folders: Sequence[str]) -> list[str]:
 @contextmanager
 def dockerd(*, layers: bool = False) -> Iterator[Docker]:
     """One that has an image. With `layers` it keeps what it builds in memory, since every layer waits for the disk."""
-    need_root()
+    need_root("start a machine of its own")
     need("dockerd", "docker.io")
     with (
         tempfile.TemporaryDirectory(prefix="docker-") as name,  # short, because a socket's path has to be

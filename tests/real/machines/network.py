@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.real.machines import need_root
+from tests.conftest import need_root
 
 HERE, ELSEWHERE = "192.0.2.1", "192.0.2.9"
 """This machine's address on the network, and somebody else's."""
@@ -28,7 +28,7 @@ _UP = 0x1
 @contextmanager
 def network() -> Iterator[None]:
     """What this thread does meanwhile, and the threads and processes that it starts, happens there."""
-    need_root()
+    need_root("start a machine of its own")
     libc = ctypes.CDLL(None, use_errno=True)
     with Path("/proc/thread-self/ns/net").open() as before:
         if libc.unshare(_NEW_NETWORK):

@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import need
+from tests.conftest import need, need_root
 from tests.fakes.supervised import port_of_its_own
 from tests.live import eventually
-from tests.real.machines import need_root
 from tests.real.machines.cgroups import group_of_its_own, unified
 from tests.real.machines.engine import BEGAN, ROOT, engine
 
@@ -147,7 +146,7 @@ class Machine:
 @contextmanager
 def booted() -> Iterator[Machine]:
     """A machine that has started up."""
-    need_root()
+    need_root("start a machine of its own")
     need("/lib/systemd/systemd", "systemd")
     need("dbus-daemon", "dbus")
     with (
