@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from tests.test_access import ADMIN, KEY, SPEECH, code, made, with_key
 PORT = 8090
 SMALL = 3 * 1024 * 1024
 """Bytes of the largest upload that the gateway here takes."""
+PIECES_MAX = 200
+"""Of the rest of an upload that are sent before the answer has to be there: four seconds' worth."""
 PATIENCE_MAX = Settings().deep_health.patience_max
 SPOKEN = {"input": "The kettle is ready, and so are the plates in the oven.", "response_format": "pcm"}
 MAINTENANCE = "/api/upstreams/magpie/maintenance"
@@ -136,12 +139,13 @@ def answered(connection: socket.socket, more: bytes) -> bytes:
     """What comes back first while `more` is sent, again and again. In one thread: TLS takes no two at a time."""
     patience = connection.gettimeout()
     with suppress(OSError):  # it is closed after the answer
-        while True:
+        for _ in range(PIECES_MAX):
             connection.settimeout(0.02)
             with suppress(TimeoutError):
                 return connection.recv(65_536)
             connection.settimeout(patience)
             connection.sendall(more)
+        pytest.fail("all of it is taken, and nothing is answered: somebody gathers it")
     connection.settimeout(patience)
     return connection.recv(65_536)
 
@@ -328,18 +332,34 @@ def test_nginx_waits_for_longer_than_anybody_may_be_held():
 
 
 def test_these_limits_of_nginx_are_what_ends_a_request_that_is_held(tmp_path):
-    def held(edited: Callable[[str], str], folder: Path) -> int:
-        with house("nginx", folder, keys=True, edited=edited) as there:
-            engine = there.magpie.fault = Slow()
-            threading.Timer(2, engine.released.set).start()
-            with there.proxy.client() as client:
-                return client.post("/v1/audio/speech", json=SPOKEN, headers=with_key()).status_code
+    def shortened(text: str) -> str:
+        return text.replace("1000s", "1s")
 
-    short, as_it_is = tmp_path / "short", tmp_path / "as-it-is"
-    short.mkdir()
-    as_it_is.mkdir()
-    assert held(lambda text: text.replace("1000s", "1s"), short) == 503
-    assert held(str, as_it_is) == 200
+    with held(tmp_path / "short", shortened) as (answer, _):
+        assert answer.result(15).status_code == 503
+    with held(tmp_path / "as-it-is", str) as (answer, engine):
+        with pytest.raises(TimeoutError):
+            answer.result(2)
+        engine.released.set()
+        assert answer.result(15).status_code == 200
+
+
+@contextmanager
+def held(folder: Path, edited: Callable[[str], str]) -> Iterator[tuple[Future[httpx.Response], Slow]]:
+    """A request that nginx has passed on, and the engine that keeps it until it is released."""
+    folder.mkdir()
+    with (
+        house("nginx", folder, keys=True, edited=edited) as there,
+        there.proxy.client() as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        engine = there.magpie.fault = Slow()
+        try:
+            answer = pool.submit(client.post, "/v1/audio/speech", json=SPOKEN, headers=with_key())
+            assert engine.arrived.wait(10)
+            yield answer, engine
+        finally:
+            engine.released.set()
 
 
 def test_caddy_has_no_limit_that_ends_a_request():

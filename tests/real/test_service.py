@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,10 +19,13 @@ from tests.conftest import need
 from tests.fakes.magpie import FakeMagpie
 from tests.fakes.parakeet import FakeParakeet
 from tests.live import eventually, serving
+from tests.real.machines.engine import ROOT
+from tests.real.machines.network import ELSEWHERE, HERE, network
 from tests.real.machines.service import Service
 from tests.real.machines.ssh import spark
 from tests.real.machines.systemd import Machine, booted
 from tests.sounds import wav
+from tests.test_access import with_key
 
 CLIENTS = 3
 RECORDING = wav(0.5)
@@ -33,13 +38,20 @@ def engines(**named: str) -> str:
     )
 
 
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
-    need("/usr/lib/polkit-1/polkitd", "polkitd")
+@contextmanager
+def ready_for_a_service() -> Iterator[Machine]:
     need("useradd", "passwd")
     with booted() as machine:
         machine.run("systemctl", "start", "sysinit.target", "multi-user.target", "network.target")
-        machine.run("systemctl", "start", "systemd-journald.socket", "polkit.service")
+        machine.run("systemctl", "start", "systemd-journald.socket")
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    need("/usr/lib/polkit-1/polkitd", "polkitd")
+    with ready_for_a_service() as machine:
+        machine.run("systemctl", "start", "polkit.service")
         for unit in ("parakeet.service", "magpie.service"):
             machine.unit(unit, "[Service]\nExecStart=sleep infinity\n")
             machine.run("systemctl", "start", unit)
@@ -147,6 +159,18 @@ def test_it_runs_as_its_own_user_in_its_own_folders_after_each_boot(service: Ser
     assert service.asked("/healthz") == {"status": "ok"}
 
 
+def test_systemd_hears_again_and_again_that_it_lives(service: Service) -> None:
+    """That its watchdog ends one that is stuck does not show it: so would it one that never says a word."""
+    signs, restarts = set(), service.restarts()
+
+    def heard_again() -> bool:
+        signs.add(service.machine.shown("spark-control", "WatchdogTimestampMonotonic"))
+        return len(signs) > 2
+
+    eventually(heard_again, within=20)
+    assert service.restarts() == restarts
+
+
 def test_to_install_it_again_changes_nothing_and_asks_for_nothing(service: Service) -> None:
     assert service.runs("install-service", "--dry-run").splitlines() == [
         "run systemctl --quiet enable spark-control.socket spark-control.service",
@@ -174,6 +198,49 @@ def test_with_another_port_it_is_told_to_move_there_and_does(service: Service) -
     assert service.asked("/healthz") == {"status": "ok"}
     with pytest.raises(httpx.ConnectError):
         httpx.get(before)
+
+
+def step(number: int) -> str:
+    """The commands of a step of 'On your Spark' in the README, for a shell that is root's."""
+    section = (ROOT / "README.md").read_text().partition("\n## On your Spark\n")[2]
+    (commands,) = re.findall(rf"^{number}\..*?```sh\n(.*?)```", section, re.DOTALL | re.MULTILINE)[:1]
+    return re.sub(r"\bsudo ", "", commands)
+
+
+def typed(machine: Machine, folder: Path, commands: str, programs: Path) -> str:
+    """What they say in that folder, where the shell finds these programs besides the system's."""
+    path = f"PATH={programs}:/usr/sbin:/usr/bin:/sbin:/bin"
+    return machine.run("env", path, "sh", "-e", "-c", f"exec 2>&1; cd {folder}; {commands}")
+
+
+def test_open_to_the_network_it_is_not_started_without_a_key_and_then_lets_in_who_has_one(
+    tmp_path: Path,
+) -> None:
+    """As the README has it, on a machine with a network of its own, where somebody can come from elsewhere."""
+    with network(), serving(FakeParakeet().app) as heard, ready_for_a_service() as machine:
+        service = Service(machine, f'host = "0.0.0.0"\n{engines(parakeet=heard)}')
+        service.get("7.0.1")
+        service.given(tmp_path / "spark-control.toml")
+        assert "it is not started yet" in typed(machine, tmp_path, step(3), service.programs)
+        assert machine.shown("spark-control.socket", "ActiveState") == "inactive"
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(service.url)
+
+        said = typed(machine, tmp_path, step(4), Path("/usr/local/bin"))
+        keys = re.findall(r"^sk-spark-.*", said, re.MULTILINE)
+        assert len(keys) == 3
+        service.wait_until_healthy()
+        port = httpx.URL(service.url).port
+        for at, url in ((ELSEWHERE, f"http://{HERE}:{port}"), ("127.0.0.1", service.url)):
+            from_there = httpx.HTTPTransport(local_address=at)
+            with httpx.Client(base_url=url, transport=from_there, timeout=30) as client:
+                answers = [
+                    client.post(
+                        "/v1/audio/transcriptions", files={"file": ("a.wav", RECORDING)}, headers=headers
+                    )
+                    for headers in ({}, *map(with_key, keys))
+                ]
+            assert [each.status_code for each in answers] == [401, 200, 200, 200]
 
 
 def test_the_sandbox_has_what_the_embedded_engines_and_the_kernel_log_need(changing: Service) -> None:
@@ -274,13 +341,13 @@ def test_the_watchdog_ends_one_that_is_stuck_and_the_next_takes_over(
 ) -> None:
     changing.can_be_hurt()
     changing.wait_until_healthy()
-    before = changing.restarts()
+    before, log = changing.restarts(), changing.log()
     changing.pull(lever)
     eventually(lambda: changing.restarts() > before, within=20)
     changing.wait_until_healthy()
-    log = changing.log()
-    assert "Fatal Python error: Aborted" in log  # the watchdog's signal, and what it was doing then
-    assert said in log
+    fresh = changing.log()[len(log) :]  # the journal has what other tests did, too
+    assert "Fatal Python error: Aborted" in fresh  # the watchdog's signal, and what it was doing then
+    assert said in fresh
 
 
 def test_it_comes_back_however_it_ended_and_who_asks_meanwhile_waits(service: Service) -> None:

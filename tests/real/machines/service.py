@@ -30,7 +30,8 @@ class Service:
         self.before: set[str] = set()
         """What there was on it before it was installed."""
         self._home = machine.folder / "environment"
-        self._program = str(self._home / "bin" / "spark-control")
+        self.programs = self._home / "bin"
+        """Where its own program lies, as in a folder of pipx."""
         self._settings = settings
         self.move()
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", self._home], check=True)
@@ -51,18 +52,21 @@ class Service:
             _build(version, self.machine.folder / f"sources-{version}", wheels)
             found = [*wheels.glob(f"*-{version}-*")]
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-        there = ["--python", str(self._home / "bin" / "python")]
+        there = ["--python", str(self.programs / "python")]
         options = ["--no-deps", "--no-index", "--force-reinstall"]
         subprocess.run([*pip, *there, "install", *options, *map(str, found)], check=True)
 
     def install(self) -> str:
-        given = self.machine.folder / "given.toml"
-        given.write_text(f"port = {self._port}\n{self._settings}")
-        return self.runs("install-service", "--config", str(given))
+        return self.runs("install-service", "--config", str(self.given(self.machine.folder / "given.toml")))
+
+    def given(self, file: Path) -> Path:
+        """The settings to install, in that file."""
+        file.write_text(f"port = {self._port}\n{self._settings}")
+        return file
 
     def runs(self, *arguments: str) -> str:
         """What a command of it says, as root, when it goes well."""
-        return self.machine.run(self._program, *arguments)
+        return self.machine.run(str(self.programs / "spark-control"), *arguments)
 
     def write(self, settings: str) -> None:
         """Put other settings into the installed file."""
@@ -84,7 +88,7 @@ class Service:
             "WatchdogSec=2",
             "RestartSec=100ms",
             "ExecStart=",
-            f"ExecStart={self._home}/bin/python -m saboteur serve --config /etc/spark-control/spark-control.toml",
+            f"ExecStart={self.programs}/python -m saboteur serve --config /etc/spark-control/spark-control.toml",
         ]
         write = ["sh", "-c", f'mkdir {_DROP_IN.parent} && printf "%s\n" "$@" > {_DROP_IN}', "sh", *lines]
         self.machine.run(*write)
