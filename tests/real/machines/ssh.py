@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shlex
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.conftest import need
@@ -107,6 +109,9 @@ def spark() -> Iterator[Spark]:
             eventually((there.folder / "pid").exists)
             yield there
             last = there.pid()
+        # One that was started a moment ago had no time to ask for its parent's death.
+        with suppress(ProcessLookupError):
+            os.kill(last, signal.SIGKILL)
         eventually(lambda: not lives(last))
 
 
