@@ -40,6 +40,7 @@ class Word:
 class PocketSphinx(Protocol):
     """What we use of `pocketsphinx.Decoder`, which ships no types."""
 
+    def reinit_feat(self) -> None: ...
     def start_utt(self) -> None: ...
     def process_raw(self, data: bytes, *, full_utt: bool) -> None: ...
     def end_utt(self) -> None: ...
@@ -57,6 +58,8 @@ def listen() -> None:
 
 
 def _heard(decoder: PocketSphinx, utterance: bytes) -> list[tuple[float, float, str]]:
+    # Else its estimate of the noise is that of the utterance before, and the same one may be heard otherwise.
+    decoder.reinit_feat()
     decoder.start_utt()
     # The whole of it at once: batch CMN takes its mean over the utterance.
     decoder.process_raw(utterance, full_utt=True)

@@ -15,7 +15,7 @@ from spark_control.settings import ModelsSettings
 from spark_control.upstreams.base import ChatDialect, SpeechDialect, TranscriptionDialect, Voice
 from spark_control.upstreams.casting import Cast, Speaker, cast
 from spark_control.upstreams.client import NOT_UNDERSTOOD, Upstream
-from spark_control.upstreams.fingerprints import flavour_of
+from spark_control.upstreams.fingerprints import flavour_of, questions
 from spark_control.upstreams.interview import interview
 from spark_control.upstreams.models import ChatModel, Model, ModelNames
 from spark_control.upstreams.told import told_voices
@@ -25,6 +25,9 @@ log = structlog.get_logger()
 _LIST_BYTES = 4 * 1024 * 1024
 _LIST_SECONDS = 5.0
 _SOON = 2.0
+_UNSURE = 10.0
+"""Seconds until an engine is asked again that has not answered all that would tell which server it is."""
+
 """Seconds between two looks at an engine that has told nothing yet."""
 
 
@@ -46,7 +49,7 @@ class Catalog:
         self._default_voice = default_voice
         self._voices: dict[str, tuple[Voice, ...]] = {}
         self._strangers: set[str] = set()
-        """Engines that have answered, and were not recognised."""
+        """Engines that have answered every question, and were not recognised."""
         self._refreshing: dict[str, asyncio.Task[None]] = {}
         self._engines: list[Upstream[Any]] = [*speakers, *listeners, *thinkers]
         self._names = ModelNames(listeners, self.speakers, thinkers, models)
@@ -183,7 +186,7 @@ class Catalog:
         while True:
             try:
                 await self.refresh(upstream.name)
-                seconds = interval
+                seconds = min(interval, _UNSURE) if self._may_be_recognised(upstream) else interval
             except GatewayError as exc:
                 log.warning("catalogue not refreshed", upstream=upstream.name, reason=exc.message)
                 seconds = self._until_next(upstream, interval)
@@ -205,10 +208,9 @@ class Catalog:
                 raise outcome
 
     async def _refresh(self, upstream: Upstream[Any]) -> None:
-        dialect = upstream.dialect
-        if dialect.flavour is None and dialect.flavours and upstream.name not in self._strangers:
+        if self._may_be_recognised(upstream):
             await self._recognise(upstream)
-            dialect = upstream.dialect
+        dialect = upstream.dialect
         if dialect.models_request():
             self._names.told(upstream, await self._models(upstream))
         if upstream in self.speakers:
@@ -216,12 +218,17 @@ class Catalog:
                 async with asyncio.timeout(_LIST_SECONDS):
                     self._voices[upstream.name] = await told_voices(upstream)
 
+    def _may_be_recognised(self, upstream: Upstream[Any]) -> bool:
+        """Whether it is not known which server of its kind it is, and to ask may help: it was too busy to answer."""
+        dialect = upstream.dialect
+        return dialect.flavour is None and bool(dialect.flavours) and upstream.name not in self._strangers
+
     async def _recognise(self, upstream: Upstream[Any]) -> None:
         """Find out which server of its kind it is."""
         answers = await interview(upstream)
         flavour = flavour_of(upstream.kind, self._names.task_of(upstream.name), answers)
         if flavour is None:
-            if answers:
+            if len(answers) == len(questions(upstream.kind)):
                 self._strangers.add(upstream.name)  # to ask again would not help
             return
         log.info("engine recognised", upstream=upstream.name, flavour=flavour)

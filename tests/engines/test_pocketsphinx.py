@@ -164,6 +164,16 @@ def test_a_tag_in_an_unknown_encoding_does_not_spoil_the_sound(hear, speech):
     assert hear(tagged).json() == hear(speech).json()
 
 
+def test_the_same_recording_is_heard_the_same_whatever_came_before(hear, say):
+    one = say("Open the window and close the door.")
+    others = [say(text) for text in ("The train leaves in twenty minutes.", "Good night.", "Is it dark?")]
+    heard = set()
+    for other in (*others, *reversed(others)):
+        hear(other)
+        heard.add(hear(one).json()["text"])
+    assert len(heard) == 1
+
+
 @pytest.mark.parametrize("seconds", [0.05, 1, 40])
 def test_silence_is_no_words(hear, seconds):
     assert hear(wav_of(bytes(2 * int(seconds * RATE)))).json() == {"text": ""}

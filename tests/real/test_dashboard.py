@@ -162,6 +162,9 @@ def test_a_sentence_is_spoken_while_it_arrives_and_can_be_kept(page):
     )
     whole = speaking.get_by_label("What was spoken")
     expect(whole).to_be_visible()
+    eventually(
+        lambda: whole.evaluate("audio => audio.readyState") > 0
+    )  # else it does not know its length yet
     length = whole.evaluate("audio => audio.duration")
     assert 1 < length < 6
     assert page.evaluate("window.secondsPlayed") == pytest.approx(length, abs=0.01)

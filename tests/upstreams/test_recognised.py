@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from spark_control.discover import Host, survey
-from spark_control.settings import UpstreamSettings
+from spark_control.errors import GatewayError
+from spark_control.settings import ModelsSettings, UpstreamSettings
 from spark_control.upstreams import build_upstream
-from spark_control.upstreams.client import open_client
-from spark_control.upstreams.fingerprints import flavour_of
+from spark_control.upstreams.catalog import Catalog
+from spark_control.upstreams.client import Upstream, open_client
+from spark_control.upstreams.fingerprints import flavour_of, questions
 from spark_control.upstreams.interview import interview
 from tests.fakes.llm import FLAVOURS
 from tests.fakes.openai_audio import OPENAI_AUDIO
@@ -73,3 +77,31 @@ def test_the_gateway_finds_out_which_server_of_its_kind_it_is(served):
             return await interview(upstream)
 
     assert flavour_of(kind, task, asyncio.run(asked())) == flavour
+
+
+@pytest.mark.parametrize("path", questions("openai"))
+def test_one_that_was_too_busy_for_a_question_is_recognised_later(path, monkeypatch):
+    monkeypatch.setattr("spark_control.upstreams.interview._ANSWER_SECONDS", 0.5)
+    fake = OPENAI_AUDIO["localai"]()
+    vars(fake)["old"] = True  # then it has few marks to be known by
+    busy = True
+
+    async def app(scope, receive, send):
+        if busy and scope["type"] == "http" and scope["path"] == path:
+            await asyncio.sleep(1)
+        await fake.app(scope, receive, send)
+
+    async def story(url):
+        nonlocal busy
+        async with open_client() as client:
+            settings = UpstreamSettings(kind="openai", serves="speech", url=url)
+            it: Upstream[Any] = build_upstream("it", settings, client)
+            catalog = Catalog([it], own_names={}, default_voice="alloy", models=ModelsSettings())
+            with suppress(GatewayError):
+                await catalog.refresh("it")
+            busy = False
+            await catalog.refresh("it")
+            return it.dialect.flavour
+
+    with serving(app) as url:
+        assert asyncio.run(story(url)) == "localai"
